@@ -1,100 +1,193 @@
 """The composition root: builds a run, on this machine or on a master's workers, from its configuration."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol
 
-from obswarm import clock, defaults
+from obswarm import clock
 from obswarm.api import Environment, ObswarmError
+from obswarm.api.feed import LocalSupply, definitions, set_supply
 from obswarm.app.exporters import Exporters, exporters_of
+from obswarm.app.feed_summary import FeedSummary
+from obswarm.app.find_limit import LimitFinder, searched
 from obswarm.app.guards_setup import GuardsSetup, guards_of
+from obswarm.app.idle_alerts import IdleAlerts
+from obswarm.app.limit_settings import LimitSettings
 from obswarm.app.output_plugins import find_outputs
+from obswarm.app.page_access import access_of
+from obswarm.app.page_of_run import page_of
 from obswarm.app.planning import RunPlan, build_plan
+from obswarm.app.rate_query import with_queried_rate
 from obswarm.app.recording import Recording, recording_of
-from obswarm.app.session import Display, MakeDisplay, RunSession, file_outputs
-from obswarm.app.unfinished import put_aside
+from obswarm.app.replanning import Replanning
+from obswarm.app.session import CompleteResult, Display, MakeDisplay, RunSession, file_outputs
+from obswarm.app.unfinished import Recover, rates_of_unfinished, recover_run
 from obswarm.app.worker_command import WORKER_COMMAND
+from obswarm.app.worker_job import job_of, payload_of, run_spec
 from obswarm.cluster import (
     CurveKeys,
     Expectation,
     FleetGenerator,
     FleetJournal,
-    Job,
     Journal,
     LocalWorkers,
-    Packed,
-    Recovered,
-    RunSpec,
-    check_free,
     derive_keys,
-    gather,
-    hash_of_files,
     is_loopback,
-    pack,
-    plain_options,
-    read_journal,
     read_secret,
     tcp_endpoint,
 )
 from obswarm.config import RunConfig
 from obswarm.engine import (
     ClosedExecutor,
+    CombinedExecutor,
     Executor,
+    IterationCount,
     LoadGenerator,
     LoadSchedule,
     LocalGenerator,
+    MessageListeners,
+    OpenExecutor,
     Output,
     Outputs,
     Run,
+    ScenarioExecutor,
     check_descriptors,
     check_open_files,
     host_of,
     new_run_id,
+    plan_scenarios,
 )
-from obswarm.streams import say
+from obswarm.feeds import FeedServer
+from obswarm.streams import echo
 from obswarm.units import counted
+from obswarm.web import WebServer
 
-Recover = Callable[[RunConfig, str], Recovered | None]
-"""Finds the run to continue, from the configuration and the digest of the load test."""
+if TYPE_CHECKING:
+    from obswarm.app.page import Page
+
+
+class ServedSession(Protocol):
+    """A process that makes one run after the other: its server with the page, the alerts from between two runs, and
+    the listeners of messages of all runs. The load test has been initialised."""
+
+    @property
+    def page(self) -> "Page": ...
+
+    @property
+    def server(self) -> WebServer: ...
+
+    @property
+    def alerts(self) -> IdleAlerts: ...
+
+    @property
+    def messages(self) -> MessageListeners: ...
+
+    def began(self, run: Run) -> None:
+        """Note that a run exists; called before it starts."""
 
 
 def check_config(config: RunConfig) -> None:
     """Check a configuration as `build_run` does, except for the load test, without importing, connecting or writing
     anything. Raises ObswarmError."""
     is_made_here = config.cluster.master is None
-    guards = guards_of(config, (), is_made_here=is_made_here)
+    guards = guards_of(config, (), is_made_here=is_made_here, is_imported=False)
+    access_of(config)
     if is_made_here:
         exporters_of(config, guards)
     find_outputs(config.outputs.output)
     file_outputs(config, guards.evaluate)
 
 
-def build_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
-    """Build a run whose users are on this machine. Raises ObswarmError."""
-    plan = build_plan(config)
-    guards = guards_of(config, plan.loadtest.guards)
+def build_run(
+    config: RunConfig,
+    make_display: MakeDisplay,
+    *,
+    search: LimitSettings | None = None,
+    plan: RunPlan | None = None,
+    session: ServedSession | None = None,
+) -> RunSession:
+    """Build a run whose users are on this machine; with a `search`, its load is that of a search for the limit.
+    `session` is that of a process with several runs, and `plan` the run's plan there. Raises ObswarmError."""
+    finder = None
+    if plan is None:
+        config, plan, finder = planned(with_queried_rate(config), search)
+    page = page_of(config, plan) if session is None else session.page
+    messages = None if session is None else session.messages
+    guards = guards_of(config, plan.loadtest.guards, of_scenarios=plan.requirements)
     display = make_display(config)
     count = config.cluster.workers
     check_open_files(plan.environment.user_classes, plan.schedule.most_users, count or 1, count != 0)
-    exporters, recording = exporters_of(config, guards), _recording(config, plan, guards)
+    exporters = exporters_of(config, guards, None if session is None else session.server, page=page)
+    recording = _recording(config, plan, guards)
+    if session is not None:
+        guards.evaluator.deliver(session.alerts.hand_to(guards.app))
+    feeds = FeedServer(definitions(), quotas=_quotas(plan))
 
-    def make_run(outputs: Outputs) -> Run:
+    def make_run(handed: Outputs) -> Run:
         generator: LoadGenerator
+        run_id = new_run_id(clock.wall())
         if count == 0:
-            generator = LocalGenerator(plan.environment)
+            generator = local = LocalGenerator(plan.environment, messages=messages)
+            supply = LocalSupply(feeds, _stop_of(plan.environment))
+            set_supply(supply)
+            local.limit_iterations(plan.iterations, supply)
         else:
             files = tuple(str(file.resolve()) for file in plan.files)
             generator = FleetGenerator(
                 plan.environment,
-                _run_spec(_job(config, plan, files, str(Path.cwd()))),
+                run_spec(job_of(config, plan, files, str(Path.cwd())), run_id=run_id),
                 max_endpoints=config.load.max_endpoints,
                 by_capacity=config.cluster.balance == "capacity",
                 local=LocalWorkers(WORKER_COMMAND, count),
+                messages=messages,
+                feeds=feeds,
             )
-        return _run(config, plan, generator, guards, outputs)
+        run = _run(config, plan, generator, guards, handed, feeds, run_id=run_id)
+        if session is not None:
+            session.began(run)
+        return run
 
-    return RunSession(config, plan.environment, make_run, display, guards, exporters, recording)
+    outputs, completing = _with_summaries(feeds, finder)
+    return RunSession(
+        config,
+        plan.environment,
+        make_run,
+        display,
+        guards,
+        exporters,
+        recording,
+        outputs,
+        replanning=_replanning(config, plan, finder),
+        completing=completing,
+        page=page,
+        is_initialised=session is not None,
+    )
+
+
+def planned(config: RunConfig, search: LimitSettings | None) -> tuple[RunConfig, RunPlan, LimitFinder | None]:
+    """Return configuration and plan of a run, or of that of a search for the limit with the output that decides it.
+    Raises ObswarmError."""
+    if search is None:
+        return config, build_plan(config), None
+    config = search.config_of(config)
+    plan, finder = searched(build_plan(config, with_scenarios=False), search, config.load.spawn_rate)
+    return config, plan, finder
+
+
+def _replanning(config: RunConfig, plan: RunPlan, finder: LimitFinder | None) -> Replanning | None:
+    """Return what applies the changes of listeners to the plan; None for the load of a search, which is not theirs."""
+    return Replanning(config, plan) if finder is None else None
+
+
+def _with_summaries(feeds: FeedServer, finder: LimitFinder | None) -> tuple[list[Output], list[CompleteResult]]:
+    """Return the outputs that decide a search and summarise feeds, and what they add to the result."""
+    summary = FeedSummary(feeds)
+    if finder is None:
+        return [summary], [summary.completed]
+    return [finder, summary], [finder.completed, summary.completed]
 
 
 def build_local_run(
@@ -105,24 +198,32 @@ def build_local_run(
     guards: GuardsSetup,
     display: Display,
     outputs: Sequence[Output] = (),
+    recording: Recording | None = None,
 ) -> RunSession:
-    """Build a run in this process from imported user classes, without exporters and store."""
+    """Build a run in this process from imported user classes, without exporters."""
 
     def make_run(handed: Outputs) -> Run:
-        executor, generator = _executor(schedule, environment), LocalGenerator(environment)
+        executor, generator = ClosedExecutor(schedule, environment.user_classes), LocalGenerator(environment)
         return Run(environment, executor, generator, test=test, outputs=handed, observer=guards.evaluator)
 
-    return RunSession(config, environment, make_run, display, guards, outputs=outputs)
+    return RunSession(config, environment, make_run, display, guards, recording=recording, outputs=outputs)
 
 
 def build_master_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
     """Build a run whose users are on workers that connect to this master. Raises ObswarmError."""
     keys = keys_of(config)
+    given = config.load.arrival_rate
+    config = with_queried_rate(config, partial(rates_of_unfinished, config))
     plan = build_plan(config)
-    guards = guards_of(config, plan.loadtest.guards)
+    guards = guards_of(config, plan.loadtest.guards, of_scenarios=plan.requirements)
     display = make_display(config)
-    exporters, recording = exporters_of(config, guards), _recording(config, plan, guards)
-    return build_fleet_run(config, plan, guards, display, exporters, recording, keys=keys)
+    page = page_of(config, plan)
+    exporters, recording = exporters_of(config, guards, page=page), _recording(config, plan, guards)
+    rate = config.load.arrival_rate
+    rates = {} if given is None or rate is None or given == rate else {given: rate}
+    return build_fleet_run(
+        config, plan, guards, display, exporters, recording, keys=keys, queried_rates=rates, page=page
+    )
 
 
 def build_fleet_run(
@@ -137,16 +238,20 @@ def build_fleet_run(
     keys: CurveKeys | None,
     shared: Path | None = None,
     recover: Recover | None = None,
+    queried_rates: Mapping[str, str] = MappingProxyType({}),
+    finder: LimitFinder | None = None,
     on_run: Callable[[Run], None] = lambda run: None,
+    page: "Page | None" = None,
 ) -> RunSession:
     """Build a master's run of a plan. `shared` is a folder that workers have under the same path, so that no files are
-    sent; `on_run` is called with the new run. Raises ObswarmError."""
+    sent; `queried_rates` are rates of iterations by their queries, which the journal needs after a restart; `finder`
+    decides the loads of a search; `on_run` is called with the new run; `page` shows it. Raises ObswarmError."""
     cluster = config.cluster
     check_descriptors(cluster.expect_workers, counted(cluster.expect_workers, "worker"))
-    job, bundle, content = _payload(config, plan, shared)
+    job, bundle, content = payload_of(config, plan, shared)
     digest = hashlib.sha256(content.encode() + job.pack()).hexdigest()
     recovered = (recover or recover_run)(config, digest)
-    spec = _run_spec(
+    spec = run_spec(
         job,
         bundle=bundle,
         files=plan.files,
@@ -160,9 +265,12 @@ def build_fleet_run(
         recovered.started_wall_s if recovered is not None else clock.wall(),
         test=plan.loadtest.name,
         host=host_of(plan.environment),
+        queried_rates=queried_rates,
         # A file that was given has to work; the default one may fail.
         may_fail=cluster.serve or cluster.state_file is None,
     )
+
+    feeds = FeedServer(definitions(), cluster.state_path.with_suffix(".feeds"), spec.run_id, quotas=_quotas(plan))
 
     def make_run(handed: Outputs) -> Run:
         generator = FleetGenerator(
@@ -174,12 +282,15 @@ def build_fleet_run(
             by_capacity=cluster.balance == "capacity",
             expect=Expectation(cluster.expect_workers, cluster.expect_workers_max_wait, cluster.serve),
             recovered=recovered,
+            feeds=feeds,
         )
         journaled = FleetJournal(journal, generator)
-        run = _run(config, plan, generator, guards, handed, run_id=spec.run_id, journal=journaled, earlier=recovered)
+        options = {"run_id": spec.run_id, "journal": journaled, "earlier": recovered}
+        run = _run(config, plan, generator, guards, handed, feeds, **options)
         on_run(run)
         return run
 
+    own, completing = _with_summaries(feeds, finder)
     return RunSession(
         config,
         plan.environment,
@@ -188,8 +299,11 @@ def build_fleet_run(
         guards,
         exporters,
         recording,
-        outputs,
+        (*outputs, *own),
         goes_on=recovered is not None,
+        replanning=_replanning(config, plan, finder),
+        completing=completing,
+        page=page,
     )
 
 
@@ -198,7 +312,7 @@ def keys_of(config: RunConfig) -> CurveKeys | None:
     address, _ = config.cluster.bind
     secret, warning = read_secret(config.cluster.secret_file)
     if warning:
-        say(f"Warning: {warning}", err=True)
+        echo(f"Warning: {warning}", err=True)
     if secret is not None:
         return derive_keys(secret)
     if not is_loopback(address) and not config.cluster.insecure:
@@ -210,105 +324,58 @@ def keys_of(config: RunConfig) -> CurveKeys | None:
     return None
 
 
-def recover_run(config: RunConfig, digest: str) -> Recovered | None:
-    """Return the run to continue, None without one. The state of a run that cannot be continued is moved to a separate
-    file, not removed. Raises ObswarmError."""
-    state, fresh, max_endpoints = config.cluster.state_path, config.cluster.fresh, config.load.max_endpoints
-    if state.exists():
-        # Never use the state of a running master.
-        check_free(*config.cluster.bind)
-    try:
-        found = read_journal(state, max_endpoints)
-    except ObswarmError:
-        if not fresh:
-            raise
-        found = None
-    if found is None:
-        if fresh and (text := put_aside(state, max_endpoints)) is not None:
-            say(f"Warning: {text}", err=True)
-        return None
-    age_s = clock.wall() - found.progress.at_wall_s
-    may_go_on = age_s <= config.cluster.orphan_timeout + defaults.GIVE_UP_AFTER_S
-    if may_go_on and not fresh:
-        if found.digest == digest:
-            return found
-        raise ObswarmError(
-            f"The run {found.run_id} was left {age_s:.0f} s ago by a master with another load test or other options"
-            f" (see {state}), and its workers may still be running. Use the same load test and options to continue it,"
-            " or --fresh to start a new run."
-        )
-    say(f"Warning: {put_aside(state, max_endpoints)}", err=True)
-    return None
-
-
 def _recording(config: RunConfig, plan: RunPlan, guards: GuardsSetup) -> Recording | None:
     return recording_of(config, plan.files, plan.loaded.custom, guards.source, guards.evaluate)
 
 
 def _run(
-    config: RunConfig, plan: RunPlan, generator: LoadGenerator, guards: GuardsSetup, outputs: Outputs, **options: Any
+    config: RunConfig,
+    plan: RunPlan,
+    generator: LoadGenerator,
+    guards: GuardsSetup,
+    outputs: Outputs,
+    feeds: FeedServer,
+    **options: Any,
 ) -> Run:
     """Make the run; `options` are further arguments of Run."""
+    iterations = IterationCount(plan.iterations, feeds)
     return Run(
         plan.environment,
-        _executor(plan.schedule, plan.environment),
+        _executor(plan, iterations),
         generator,
         test=plan.loadtest.name,
         planned_s=plan.limit_s,
         outputs=outputs,
         observer=guards.evaluator,
         max_endpoints=config.load.max_endpoints,
+        iterations=iterations if plan.iterations else None,
         **options,
     )
 
 
-def _executor(schedule: LoadSchedule, environment: Environment) -> Executor:
+def _quotas(plan: RunPlan) -> dict[str, int]:
+    """Return the limited numbers of iterations, by name."""
+    return {limit.name: limit.number for limit in plan.iterations}
+
+
+def _executor(plan: RunPlan, iterations: IterationCount) -> Executor:
     """Return the executor of a run's workload model: the one place that knows which there are."""
-    return ClosedExecutor(schedule, environment.user_classes)
+    scenarios = plan_scenarios(plan.environment.user_classes, plan.arrivals, iterations.is_done)
+    if scenarios:
+        return ScenarioExecutor(scenarios)
+    classes = plan.closed_classes
+    closed = ClosedExecutor(plan.schedule, classes, lambda: plan.closed_classes)
+    if not plan.arrivals:
+        return closed
+    opened = OpenExecutor(plan.arrivals)
+    return CombinedExecutor(closed, opened) if classes else opened
 
 
-def _payload(config: RunConfig, plan: RunPlan, shared: Path | None) -> tuple[Job, Packed | None, str]:
-    """Return what is sent to workers: the job, the files if necessary, and their digest."""
-    if shared is not None:
-        job = _job(config, plan, tuple(str(file.resolve()) for file in plan.files), str(shared))
-        return job, None, hash_of_files(plan.files)
-    root, paths = gather(plan.files, plan.loaded.opened, config.cluster.bundled)
-    bundle = pack(root, paths, config.cluster.bundle_limit)
-    names = tuple(file.resolve().relative_to(root).as_posix() for file in plan.files)
-    return _job(config, plan, names, ""), bundle, bundle.digest
+def _stop_of(environment: Environment) -> Callable[[str], None]:
+    """Return a function that stops the run that the environment takes part in by then."""
 
+    def stop(detail: str) -> None:
+        if environment.steering is not None:
+            environment.steering.stop_test(detail)
 
-def _job(config: RunConfig, plan: RunPlan, files: tuple[str, ...], root: str) -> Job:
-    environment = plan.environment
-    return Job(
-        files=files,
-        root=root,
-        user_classes=tuple(cls.__name__ for cls in environment.user_classes),
-        host=environment.host,
-        tags=tuple(environment.tags or ()),
-        exclude_tags=tuple(environment.exclude_tags or ()),
-        stop_timeout_s=environment.stop_timeout,
-        max_endpoints=config.load.max_endpoints,
-        detailed_timings=config.load.timings,
-        trace_share=config.load.trace_sample or 0.0,
-        locust_names=not config.load.no_locust_compat,
-        options=plain_options(environment.parsed_options),
-        loglevel=config.outputs.loglevel.upper(),
-    )
-
-
-def _run_spec(
-    job: Job,
-    *,
-    bundle: Packed | None = None,
-    files: tuple[Path, ...] = (),
-    run_id: str | None = None,
-    orphan_timeout_s: float = defaults.ORPHAN_TIMEOUT_S,
-) -> RunSpec:
-    return RunSpec(
-        run_id or new_run_id(clock.wall()),
-        job.pack(),
-        bundle,
-        hash_of_files(files) if files else "",
-        orphan_timeout_s,
-    )
+    return stop

@@ -9,24 +9,28 @@ import gevent
 
 from obswarm import clock
 from obswarm.api import ObswarmError
+from obswarm.api.feed import feed_files
 from obswarm.app import exit_codes
 from obswarm.app.exit_status import exit_code_with
+from obswarm.app.find_limit import searched
 from obswarm.app.guards_setup import guards_of
+from obswarm.app.limit_settings import LimitSettings
 from obswarm.app.masters import Master
-from obswarm.app.planning import RunPlan, build_plan, files_of
+from obswarm.app.planning import RunPlan, build_plan, split_arguments
+from obswarm.app.rate_query import with_queried_rate
 from obswarm.app.recording import recording_of
 from obswarm.app.session import MakeDisplay, outputs_of, watch_run
-from obswarm.app.sources import PROMETHEUS, prometheus_of
+from obswarm.app.sources import PROMETHEUS, Prometheus, prometheus_of
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
 from obswarm.greenlets import Supervisor
-from obswarm.http import naming_by_options
+from obswarm.http import ApiAccess, naming_by_options
 from obswarm.record import RunState, Snapshot
 from obswarm.sanitize import to_text
 from obswarm.stack import is_loopback_only
 from obswarm.stack.project import HOST_NAME
-from obswarm.streams import say, say_error
+from obswarm.streams import echo, echo_error
 from obswarm.targets import PrometheusSource
 from obswarm.units import counted
 from obswarm.web import MasterClient, MasterError, RunRequest
@@ -82,21 +86,22 @@ class RemoteRun:
             self.exit_code = exit_codes.INCOMPLETE
             return seen
         finally:
-            self._is_over = True
+            self.close()
         raise AssertionError("unreachable")
 
     def stop(self, reason: StopReason) -> None:
-        if self._insisting is None:
+        if self._insisting is None and not self._is_over:
             self._insisting = Supervisor().spawn("The request to stop the run", self._insist, reason)
 
     def _insist(self, reason: StopReason) -> None:
         """Repeat the request to stop until the run has ended, also to a restarted master; give up after _STOP_MAX_S."""
         began_s = clock.monotonic()
-        self._client.give_up_at_s = began_s + _STOP_MAX_S
+        give_up_at_s = began_s + _STOP_MAX_S
+        self._client.give_up_at(give_up_at_s)
         restarts, first = -1, True
         seen = self._seen.last
         to_abort = was_ending = seen is not None and seen.state is RunState.STOPPING
-        while not self._is_over and clock.monotonic() < self._client.give_up_at_s:
+        while clock.monotonic() < give_up_at_s:
             if to_abort and clock.monotonic() - began_s > _ABORT_AFTER_S:
                 # It was already stopping before the signal.
                 to_abort = not self._request_stop(reason, True, logging.DEBUG)
@@ -105,7 +110,8 @@ class RemoteRun:
                 if self._request_stop(reason, False, logging.ERROR if first else logging.DEBUG):
                     # After a restart of the master, the run gets no further time to end.
                     more_s = self._end_max_s if restarts < 0 and not was_ending else 0.0
-                    self._client.give_up_at_s = began_s + _STOP_MAX_S + more_s
+                    give_up_at_s = began_s + _STOP_MAX_S + more_s
+                    self._client.give_up_at(give_up_at_s)
                     restarts = requested_at
                 first = False
             gevent.sleep(_AGAIN_S)
@@ -124,22 +130,36 @@ class RemoteRun:
         return True
 
     def close(self) -> None:
-        """Nothing to release."""
+        """End the request to stop: the run is over."""
+        self._is_over = True
+        if self._insisting is not None:
+            self._insisting.kill()
 
 
-def run_remotely(config: RunConfig, master: Master, make_display: MakeDisplay) -> int:
-    """Submit the run of a configuration to a master, and show and store it in this process. Returns the exit code.
-    Raises ObswarmError."""
-    say(f"{_capitalized(master.where)} executes this run{master.how_to_stay}.", err=True)
+def run_remotely(
+    config: RunConfig, master: Master, make_display: MakeDisplay, search: LimitSettings | None = None
+) -> tuple[RunResult, int]:
+    """Submit the run of a configuration to a master, or with a `search` that of a search for the limit, and show and
+    store it in this process. Returns the result and the exit code. Raises ObswarmError."""
+    echo(f"{_capitalized(master.where)} executes this run{master.how_to_stay}.", err=True)
+    own = Prometheus(master.prometheus_url, ApiAccess()) if master.prometheus_url is not None else None
+    config = with_queried_rate(config, other=own)
+    if search is not None:
+        config = search.config_of(config)
     plan = build_plan(config, is_made_here=False)
+    if search is not None:
+        # The master has a search of its own; this one only checks it.
+        searched(plan, search, config.load.spawn_rate)
     # The master evaluates the guards; this process only checks them, and evaluates the requirements.
     remote = config.replaced({"prometheus_url": config.targets.prometheus_url or _ANY_PROMETHEUS})
-    guards = guards_of(remote, plan.loadtest.guards, is_made_here=False)
+    guards = guards_of(remote, plan.loadtest.guards, is_made_here=False, of_scenarios=plan.requirements)
     client = MasterClient(master.url, master.token, trust_env=not master.is_own)
     display = make_display(config)
     source = None if config.store.no_store else _source_from_here(config, master)
     recording = recording_of(config, plan.files, plan.loaded.custom, source, guards.evaluate)
     request = request_of(config, plan, master)
+    if search is not None:
+        request = replace(request, search=search.plain())
     made: list[RemoteRun] = []
 
     def make_run(outputs: Outputs) -> RemoteRun:
@@ -150,8 +170,8 @@ def run_remotely(config: RunConfig, master: Master, make_display: MakeDisplay) -
 
     result = watch_run(make_run, outputs_of(config, display, guards.evaluate, recording), display)
     if result.error is not None:
-        say_error(result.error)
-    return exit_code_with(made[0].exit_code, result, config.outputs.exit_code_on_error)
+        echo_error(result.error)
+    return result, exit_code_with(made[0].exit_code, result, config.outputs.exit_code_on_error)
 
 
 def _source_from_here(config: RunConfig, master: Master) -> PrometheusSource | None:
@@ -180,7 +200,7 @@ def _capitalized(text: str) -> str:
 def request_of(config: RunConfig, plan: RunPlan, master: Master) -> RunRequest:
     """Return the request for a run: its configuration, with loopback addresses replaced by those under which the master
     reaches this machine, and its files, unless the master has them. Raises ObswarmError."""
-    _, rest = files_of(config.load.arguments, config.load.files)
+    _, rest = split_arguments(config.load.arguments, config.load.files)
     values: dict[str, object] = {
         "arguments": tuple(rest),
         "targets": tuple(remote_target(target, master) for target in config.targets.targets),
@@ -196,7 +216,8 @@ def request_of(config: RunConfig, plan: RunPlan, master: Master) -> RunRequest:
     if folder is not None and all(folder in file.parents for file in files):
         names = [file.relative_to(folder).as_posix() for file in files]
         return RunRequest(remote, names, mounted=True, digest="", bundle=b"", workers=master.workers)
-    root, paths = gather(plan.files, plan.loaded.opened)
+    # The master reads the rows of feeds.
+    root, paths = gather(plan.files, (*plan.loaded.opened, *map(str, feed_files())))
     packed = pack(root, paths)
     names = [file.relative_to(root).as_posix() for file in files]
     return RunRequest(remote, names, mounted=False, digest=packed.digest, bundle=packed.content, workers=master.workers)

@@ -41,7 +41,7 @@ def wait_for_earlier_alerts(
     """
     began_s = monotonic()
     logged: set[str] = set()
-    logger.info("Waiting %.0f s for alerts that are already firing.", ARRIVAL_S)
+    logger.info("Waiting %s for alerts that are already firing.", format_duration(ARRIVAL_S))
     while not interrupted():
         waited_s = monotonic() - began_s
         firing = evaluator.delaying_start()
@@ -55,7 +55,10 @@ def wait_for_earlier_alerts(
                 )
         if not firing and waited_s >= ARRIVAL_S:
             if logged:
-                logger.info("No alert from before the run is firing any more; starting after %.0f s.", waited_s)
+                logger.info(
+                    "No alert from before the run is firing any more; starting after %s.",
+                    format_duration(round(waited_s)),
+                )
             return
         if firing and waited_s >= longest_s:
             names = ", ".join(dict.fromkeys(alert.name for alert in firing))

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING
 
 from obswarm.api import ObswarmError
 from obswarm.app.guards_setup import GuardsSetup
+from obswarm.app.page_access import tls_of
 from obswarm.app.sources import api_access, is_http_url, useless_option
 from obswarm.clock import monotonic
 from obswarm.config import RunConfig
 from obswarm.defaults import MAX_NAME_LENGTH
 from obswarm.engine import LingeringOutput, Output, RunHandle, RunResult
 from obswarm.http import naming_by_options
-from obswarm.metrics import MetricsApp, SnapshotRegistry, parse_labels
+from obswarm.metrics import MetricsApp, SnapshotRegistry, import_formats, parse_labels
 from obswarm.redact import redact_url
 from obswarm.sanitize import is_clean
 from obswarm.web import ALERTS_PATH, Application, WebServer
 
 if TYPE_CHECKING:
-    from obswarm.metrics import Receiver, RemoteWriter
+    from obswarm.app.page import Page
+    from obswarm.metrics import OtlpMetrics, Receiver, RemoteWriter
 
 
 class MetricsEndpoint(LingeringOutput):
@@ -28,8 +30,16 @@ class MetricsEndpoint(LingeringOutput):
 
     name = "The metrics endpoint"
 
-    def __init__(self, server: WebServer, guards: GuardsSetup, linger_s: float, serves_already: bool = False) -> None:
+    def __init__(
+        self,
+        server: WebServer,
+        guards: GuardsSetup,
+        linger_s: float,
+        serves_already: bool = False,
+        has_page: bool = False,
+    ) -> None:
         super().__init__(linger_s)
+        self._has_page = has_page
         self._server = server
         self._guards = guards
         self._serves_already = serves_already
@@ -53,8 +63,12 @@ class MetricsEndpoint(LingeringOutput):
 
     @property
     def notices(self) -> list[tuple[str, str]]:
-        """Return the messages for the start of the run, each with its secret part."""
-        notices = [(f"Metrics for Prometheus: {self._server.url}/metrics", ""), self._guards.notice(self._server.url)]
+        """Return the messages for the start of the run, each with its secret part; none on a server that was announced
+        before."""
+        if self._serves_already:
+            return []
+        notices = [(f"Page: {self._server.url}", "")] if self._has_page else []
+        notices += [(f"Metrics for Prometheus: {self._server.url}/metrics", ""), self._guards.notice(self._server.url)]
         return notices if self._server.notice is None else [(self._server.notice, ""), *notices]
 
 
@@ -65,23 +79,30 @@ class Exporters:
     snapshots: SnapshotRegistry
     writer: "RemoteWriter | None"
     endpoint: MetricsEndpoint
+    otlp: "OtlpMetrics | None" = None
 
     @property
     def outputs(self) -> list[Output]:
-        return [each for each in (self.snapshots, self.writer, self.endpoint) if each is not None]
+        return [each for each in (self.snapshots, self.writer, self.otlp, self.endpoint) if each is not None]
 
 
 def exporters_of(
-    config: RunConfig, guards: GuardsSetup, server: WebServer | None = None, folder: Path | None = None
+    config: RunConfig,
+    guards: GuardsSetup,
+    server: WebServer | None = None,
+    folder: Path | None = None,
+    page: "Page | None" = None,
 ) -> Exporters:
-    """Set up the exporters as configured, on a running `server`, if given. Paths are relative to `folder`, if given.
-    Raises ObswarmError."""
+    """Set up the exporters as configured, on a running `server`, if given, or on a new one with the `page`. Paths are
+    relative to `folder`, if given. Raises ObswarmError."""
     metrics = config.metrics
     try:
         labels = parse_labels(metrics.labels)
     except ValueError as error:
         raise ObswarmError(f"--label: {error}.") from None
     latest = SnapshotRegistry()
+    if config.cluster.workers == 0:
+        import_formats()
     writer = None
     if metrics.remote_write:
         # Few runs push, and this imports requests and protobuf.
@@ -96,12 +117,17 @@ def exporters_of(
         writer = RemoteWriter(
             receiver, latest, labels, metrics.remote_write_interval, instance=instance, linger_s=metrics.linger
         )
+    otlp = None
+    if metrics.otlp:
+        from obswarm.metrics import otlp_metrics
+
+        otlp = otlp_metrics(latest, labels, metrics.linger)
     useless = useless_option(config, "remote_write")
     if useless is not None and writer is None:
         raise ObswarmError(f"{useless} needs --remote-write URL.")
     if server is not None:
         server.serve({ALERTS_PATH: guards.app}, MetricsApp(latest, labels))
-        return Exporters(latest, writer, MetricsEndpoint(server, guards, metrics.linger, serves_already=True))
+        return Exporters(latest, writer, MetricsEndpoint(server, guards, metrics.linger, serves_already=True), otlp)
     applications: dict[str, Application] = {ALERTS_PATH: guards.app}
     server = WebServer(
         MetricsApp(latest, labels),
@@ -109,8 +135,11 @@ def exporters_of(
         metrics.web_port,
         applications,
         allowed_hosts=metrics.allowed_hosts,
+        page=None if page is None else page.web_ui,
+        tls=tls_of(config),
     )
-    return Exporters(latest, writer, MetricsEndpoint(server, guards, metrics.linger))
+    endpoint = MetricsEndpoint(server, guards, metrics.linger, has_page=page is not None)
+    return Exporters(latest, writer, endpoint, otlp)
 
 
 def _receiver(config: RunConfig, url: str, folder: Path | None) -> "Receiver":

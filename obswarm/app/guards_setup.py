@@ -3,15 +3,21 @@
 import logging
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from obswarm.api import ObswarmError
+from obswarm.api.custom_metrics import declared
 from obswarm.app.earlier_alerts import Stoppable, wait_for_earlier_alerts
 from obswarm.app.sources import make_source, prometheus_of, targets_of
 from obswarm.config import SETTINGS, FileConfig, RunConfig, table_place
 from obswarm.engine import Output, Run, RunResult
 from obswarm.guards import (
+    Condition,
+    EngineOperand,
+    FindSuspect,
     Guard,
     GuardError,
     GuardEvaluator,
@@ -20,11 +26,13 @@ from obswarm.guards import (
     RequirementResult,
     evaluate_requirements,
     guard_of_text,
+    is_custom,
     parse_action,
     parse_requirement,
     with_own_names,
+    wrong_metric,
 )
-from obswarm.targets import MetricSource, TargetCoverage, queries_of
+from obswarm.targets import MetricSource, Target, TargetCoverage, queries_of, statement_metrics
 from obswarm.units import format_duration
 from obswarm.web import AlertsApp
 
@@ -94,6 +102,15 @@ class GuardsSetup:
                     format_duration(planned_s),
                 )
 
+    def look_for_suspects(self, find: FindSuspect) -> None:
+        """Look up the first suspect when a guard trips, if targets are observed."""
+        if self.source is not None:
+            self.evaluator.look_for_suspects(find)
+
+    def with_suspect(self, result: RunResult) -> RunResult:
+        """Return the result of a run that a guard has stopped with the first suspect in its reason, if there is one."""
+        return replace(result, stop_reason=self.evaluator.with_suspect(result.stop_reason))
+
     def await_earlier_alerts(self, run: Stoppable, interrupted: Callable[[], bool]) -> None:
         """Wait, if so configured, while alerts from before the run are firing; stops `run` after the maximum wait.
         Returns early when `interrupted()` is true."""
@@ -101,8 +118,8 @@ class GuardsSetup:
             wait_for_earlier_alerts(self.evaluator, run, self._earlier_alerts_max_wait_s, interrupted)
 
     def notice(self, server_url: str) -> tuple[str, str]:
-        """Return the message about alerts for the start of the run, and its secret part, which is only for whoever
-        started the run."""
+        """Return the message about alerts for the start of the run, and its secret part, which is only for the
+        user who starts the run."""
         secret = f", with the bearer token {self._token}" if self._token_is_new else ""
         return f"Alerts are received at {server_url}/api/v1/alerts", secret
 
@@ -111,10 +128,17 @@ class GuardsSetup:
 
 
 def guards_of(
-    config: RunConfig, from_loadtest: Sequence[object], folder: Path | None = None, is_made_here: bool = True
+    config: RunConfig,
+    from_loadtest: Sequence[object],
+    folder: Path | None = None,
+    is_made_here: bool = True,
+    is_imported: bool = True,
+    of_scenarios: Sequence[tuple[str, str]] = (),
 ) -> GuardsSetup:
-    """Set up the guards of options, obswarm.toml and the load-test file. Paths are relative to `folder`, if given; if
-    another machine executes the run (not `is_made_here`), they are paths of that machine. Raises ObswarmError."""
+    """Set up the guards of options, obswarm.toml and the load-test file. `of_scenarios` are requirements for scenarios,
+    as (name of the scenario, text). Paths are relative to `folder`, if given; if
+    another machine executes the run (not `is_made_here`), they are paths of that machine. If the load test has been
+    imported, conditions about its own metrics are checked. Raises ObswarmError."""
     targets = targets_of(config, folder, is_made_here)
     prometheus = prometheus_of(config, folder, is_made_here)
     file, guards = config.file, config.guards
@@ -128,7 +152,7 @@ def guards_of(
     )
     queries = [rule.query for rule in rules if rule.query is not None]
     # Metrics that are stored with the run have to be scraped as well.
-    stored = [] if config.store.no_store else [query for _, _, query in queries_of(targets)]
+    stored = [] if config.store.no_store else _stored_queries(targets)
     source = make_source(targets, prometheus, [*queries, *stored])
     for query in queries:
         if source is None:
@@ -140,6 +164,12 @@ def guards_of(
     requirements = [_in_option("--require", text, parse_requirement) for text in guards.requirements]
     where = f"{file.where}require"
     requirements += [_in_option(where, text, parse_requirement) for text in file.texts.get("require", ())]
+    requirements += [
+        _in_option(f"Scenario {name!r}: require", text, partial(_parse_of, name)) for name, text in of_scenarios
+    ]
+    if is_imported:
+        _check_custom(rule.when.condition for rule in rules)
+        _check_custom(requirement.condition for requirement in requirements)
     waits = guards.earlier_alerts == "wait"
     if config.is_given("earlier_alerts_max_wait") and not waits:
         raise ObswarmError("--earlier-alerts-max-wait needs --earlier-alerts wait.")
@@ -156,10 +186,25 @@ def guards_of(
     )
 
 
-def simple_guards(rules: Sequence[GuardRule]) -> GuardsSetup:
-    """Set up guards that use only the engine's own metrics."""
-    evaluator = GuardEvaluator(with_own_names(rules), None, parse_action("notify"))
-    return GuardsSetup(evaluator, None, [], secrets.token_urlsafe(16), False, None)
+def _stored_queries(targets: Sequence[Target]) -> list[str]:
+    """Return the queries for what is stored with a run."""
+    return [*(query for _, _, query in queries_of(targets)), *statement_metrics(targets)]
+
+
+def simple_guards(rules: Sequence[GuardRule], targets: Sequence[Target] = ()) -> GuardsSetup:
+    """Set up guards that use only the engine's own metrics. All metrics of `targets` are scraped, for the store."""
+    source = make_source(targets, None, _stored_queries(targets))
+    evaluator = GuardEvaluator(with_own_names(rules), source, parse_action("notify"))
+    return GuardsSetup(evaluator, source, [], secrets.token_urlsafe(16), False, None)
+
+
+def _check_custom(conditions: Iterable[Condition]) -> None:
+    """Raise ObswarmError for a condition about a metric that the load test does not have."""
+    for condition in conditions:
+        if isinstance(condition.operand, EngineOperand) and is_custom(condition.operand):
+            wrong = wrong_metric(condition.operand, declared())
+            if wrong is not None:
+                raise ObswarmError(f"{condition}: {wrong}")
 
 
 def _of_tables(file: FileConfig) -> Iterable[GuardRule]:
@@ -202,6 +247,10 @@ def _written(key: str, texts: Sequence[str], place: str) -> list[GuardRule]:
         except ObswarmError as error:
             raise ObswarmError(f"{place}: {error}") from None
     return rules
+
+
+def _parse_of(scenario: str, text: str) -> Requirement:
+    return parse_requirement(text).of(scenario)
 
 
 def _in_option(name: str, text: str, parse: Callable[[str], Any]) -> Any:

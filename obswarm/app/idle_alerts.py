@@ -27,7 +27,7 @@ class IdleAlerts:
 
     def restore(self) -> None:
         """Load the alerts that an earlier process has saved."""
-        self.app.restore(self._kept())
+        self.app.restore(self._saved())
 
     def keep(self) -> None:
         """Save firing alerts for the next process."""
@@ -51,7 +51,7 @@ class IdleAlerts:
             self.app = AlertsApp(None, self._token)
             self.app.restore(Delivery(tuple(firing)))
 
-    def _kept(self) -> Delivery:
+    def _saved(self) -> Delivery:
         try:
             body = self._path.read_bytes()
             self._path.unlink()

@@ -8,7 +8,7 @@ from obswarm.api import ObswarmError
 from obswarm.config import RunConfig, Source
 from obswarm.stack import Project
 from obswarm.stack.project import HOST_NAME
-from obswarm.streams import say
+from obswarm.streams import echo
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def find_master(config: RunConfig) -> Master | None:
     cluster = config.cluster
     local, workers, url = (config.origin(name).source.value for name in ("local", "workers", "master"))
     if cluster.master is not None and workers > url:
-        say(f"Note: {config.label('master')} is not used, because of {config.label('workers')}.", err=True)
+        echo(f"Note: {config.label('master')} is not used, because of {config.label('workers')}.", err=True)
         return None
     if cluster.master is not None:
         if not cluster.api_token:

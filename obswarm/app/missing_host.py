@@ -7,6 +7,7 @@ from pathlib import Path
 from obswarm.api import User
 from obswarm.cluster import gather
 from obswarm.http import FastHttpUser, HttpUser, MissingHost
+from obswarm.syntax import parse
 
 _SET_LATER = {"host", "base_url"}
 """Attributes of a user, its client, or the environment by which a load test can set the host at run time."""
@@ -34,7 +35,7 @@ def _may_set_host(file: Path) -> bool:
         content = file.read_bytes()
         if file.suffix != ".py":
             return _URL.encode() in content
-        return any(_sets_host(node) for node in _nodes(ast.parse(content)))
+        return any(_sets_host(node) for node in _nodes(parse(content)))
     except (OSError, SyntaxError, ValueError):
         return True
 

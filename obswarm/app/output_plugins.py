@@ -1,12 +1,15 @@
-"""Outputs of third parties, which installed packages provide by the entry point group `obswarm.outputs`."""
+"""Outputs of third parties: installed packages provide them by the entry point group `obswarm.outputs`, and Python
+files by the name of their class."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from obswarm.api import ObswarmError, user_traceback
 from obswarm.engine import Output, OutputParams
 from obswarm.sanitize import clean_text
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "obswarm.outputs"
 
@@ -14,9 +17,10 @@ GROUP = "obswarm.outputs"
 def make_outputs(
     requested: Sequence[str],
     configuration: Mapping[str, Any],
-    installed: Iterable[EntryPoint] | None = None,
+    installed: "Iterable[EntryPoint] | None" = None,
 ) -> list[Output]:
-    """Make the requested outputs, each `NAME` or `NAME=ARGUMENT`.
+    """Make the requested outputs, each `NAME` or `NAME=ARGUMENT`, where NAME is that of a package's entry point, or
+    `MODULE:CLASS`.
 
     Other packages are not imported. Raises ObswarmError if no package has the name, or several have it, or if the
     output cannot be imported or created; the message then contains the frames of the package from the traceback.
@@ -28,20 +32,31 @@ def make_outputs(
 
 
 def find_outputs(
-    requested: Sequence[str], installed: Iterable[EntryPoint] | None = None
-) -> list[tuple[EntryPoint, str, str]]:
+    requested: Sequence[str], installed: "Iterable[EntryPoint] | None" = None
+) -> "list[tuple[EntryPoint, str, str]]":
     """Return entry point, option and argument of each requested output, without importing it. Raises ObswarmError if no
-    package has the name, or several have it."""
+    package has the name, or several have it, or if MODULE or CLASS is no name."""
+    if not requested:
+        return []
+    # In most runs none is requested, and a list of what is installed takes time and memory.
+    from importlib.metadata import EntryPoint, entry_points
+
     known = list(entry_points(group=GROUP) if installed is None else installed)
     found = []
     for text in requested:
         name, _, argument = text.partition("=")
         option = f"--output {clean_text(name)}"
-        found.append((_find(name, option, known), option, argument))
+        module, colon, cls = name.partition(":")
+        if not colon:
+            found.append((_find(name, option, known), option, argument))
+        elif all(each.isidentifier() for each in (*module.split("."), cls)):
+            found.append((EntryPoint(name, name, GROUP), option, argument))
+        else:
+            raise ObswarmError(f"{option}: write the name of a Python module and of a class in it as MODULE:CLASS.")
     return found
 
 
-def _find(name: str, option: str, known: Iterable[EntryPoint]) -> EntryPoint:
+def _find(name: str, option: str, known: "Iterable[EntryPoint]") -> "EntryPoint":
     # A package in two places of the import path has two entries, of which the first one counts.
     found = {_package(entry): entry for entry in reversed(list(known)) if entry.name == name}
     if not found:
@@ -55,23 +70,28 @@ def _find(name: str, option: str, known: Iterable[EntryPoint]) -> EntryPoint:
     return entry
 
 
-def _make(entry: EntryPoint, params: OutputParams) -> Output:
+def _make(entry: "EntryPoint", params: OutputParams) -> Output:
     try:
         made = entry.load()(params)
     except ObswarmError as error:
         raise ObswarmError(f"{params.option}: {error}") from error
     except (Exception, SystemExit) as error:
         raise ObswarmError(
-            f"{params.option}: the output of the package {_package(entry)} cannot be used:\n{user_traceback(error)}"
+            f"{params.option}: the output of {_source(entry)} cannot be used:\n{user_traceback(error)}"
         ) from error
     if not isinstance(made, Output):
         raise ObswarmError(
-            f"{params.option}: {clean_text(entry.value)} of the package {_package(entry)} returned"
+            f"{params.option}: {clean_text(entry.value)} of {_source(entry)} returned"
             f" {clean_text(type(made).__name__)}, which is not an obswarm.Output."
         )
     return made
 
 
-def _package(entry: EntryPoint) -> str:
+def _package(entry: "EntryPoint") -> str:
     """Return name and version of an entry point's package."""
     return clean_text(f"{entry.dist.name} {entry.dist.version}") if entry.dist is not None else "an unknown package"
+
+
+def _source(entry: "EntryPoint") -> str:
+    """Return what an output is from, for messages."""
+    return f"the package {_package(entry)}" if entry.dist is not None else clean_text(f"the module {entry.module}")

@@ -2,8 +2,8 @@
 
 import argparse
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from obswarm import defaults
@@ -16,28 +16,37 @@ from obswarm.api import (
     Stages,
     User,
     events,
-    format_stages,
     make_parser,
     parse_custom,
     user_traceback,
 )
-from obswarm.api.tracing import TraceSampler
 from obswarm.app.missing_host import check_that_hosts_are_known
+from obswarm.app.parsed_options import options_for_locustfiles
 from obswarm.cluster import OpenedFiles
 from obswarm.command_line import hide_secrets
-from obswarm.config import RunConfig
+from obswarm.config import FileConfig, RunConfig
+from obswarm.config.run_config import LoadConfig
 from obswarm.engine import (
+    ArrivalLoad,
+    IterationLimit,
     LoadSchedule,
     LoadTest,
     Ramp,
     ShapeSchedule,
     StagesSchedule,
-    check_file,
+    UserSettings,
     find_loadtest,
+    is_url,
     load,
-    select,
+    loadtest_files,
+    plan_arrivals,
+    plan_iterations,
+    scenarios_in,
 )
-from obswarm.stats import Recorder
+from obswarm.engine.otlp import exports, sampler_of
+from obswarm.stats import RECORDED, Recorder
+from obswarm.streams import echo
+from obswarm.units import format_names
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +70,21 @@ class LoadedTest:
     opened: tuple[str, ...]
     custom: OptionValues
     names: tuple[str, ...]
+    tags: tuple[str, ...]
+    exclude_tags: tuple[str, ...]
 
-    def user_classes(self, config: RunConfig) -> Sequence[type[User]]:
-        """Return the requested user classes, with the tasks that the tags select."""
-        load_config = config.load
-        return select(
-            self.loadtest.chosen(self.names), split_names(load_config.tags), split_names(load_config.exclude_tags)
+    def user_classes(self, config: RunConfig, with_scenarios: bool = True) -> Sequence[type[User]]:
+        """Return the requested user classes, with the tasks that the tags select. With scenarios in the load test,
+        these are their classes, unless a load is configured."""
+        wanted = config.load
+        names = self.names
+        if self.loadtest.scenarios and with_scenarios and not _warn_of_replaced_scenarios(wanted):
+            asked = self.loadtest.chosen(names)
+            names = tuple(cls.__name__ for cls in self.loadtest.classes_of_scenarios if issubclass(cls, asked))
+            if not names:
+                raise ObswarmError(f"No scenario has users of {format_names([cls.__name__ for cls in asked])}.")
+        return UserSettings(names, self.tags, self.exclude_tags, wanted.config_users, wanted.equal_weights).applied_to(
+            self.loadtest
         )
 
 
@@ -78,6 +96,9 @@ class RunPlan:
     environment: Environment
     schedule: LoadSchedule
     limit_s: float | None
+    arrivals: Mapping[str, ArrivalLoad] = field(default_factory=dict)
+    """The loads of user classes of the open model, by name; `schedule` is that of all others."""
+    iterations: Sequence[IterationLimit] = ()
 
     @property
     def loadtest(self) -> LoadTest:
@@ -86,6 +107,17 @@ class RunPlan:
     @property
     def files(self) -> tuple[Path, ...]:
         return self.loaded.files
+
+    @property
+    def closed_classes(self) -> list[type[User]]:
+        """Those of the environment's user classes that have a number of users, not a rate of iterations."""
+        return [cls for cls in self.environment.user_classes if cls.__name__ not in self.arrivals]
+
+    @property
+    def requirements(self) -> list[tuple[str, str]]:
+        """(name of the scenario, requirement as text) of the scenarios of this run."""
+        found = scenarios_in(self.environment.user_classes)
+        return [(scenario.name, text) for scenario, _ in found for text in scenario.require]
 
 
 _opened = OpenedFiles()
@@ -96,57 +128,128 @@ def load_test(config: RunConfig) -> LoadedTest:
     files, rest = files_of(config.load.arguments, config.load.files)
     with _opened.noting() as opened:
         loadtest = load(files, locust_names=not config.load.no_locust_compat)
-    custom, names = _custom_options(loadtest, rest)
-    return LoadedTest(loadtest, tuple(files), tuple(sorted(opened.paths)), custom, tuple(names))
+    custom, names = _custom_options(loadtest, rest, config.file)
+    tags, first = _tags_and_names(loadtest, config.load.tags)
+    exclude_tags, second = _tags_and_names(loadtest, config.load.exclude_tags)
+    return LoadedTest(
+        loadtest,
+        tuple(files),
+        tuple(sorted(opened.paths)),
+        custom,
+        (*names, *first, *second) or config.load.user_classes,
+        tuple(tags),
+        tuple(exclude_tags),
+    )
 
 
-def build_plan(config: RunConfig, *, is_made_here: bool = True) -> RunPlan:
+def build_plan(
+    config: RunConfig,
+    *,
+    is_made_here: bool = True,
+    with_scenarios: bool = True,
+    loaded: LoadedTest | None = None,
+    environment: Environment | None = None,
+) -> RunPlan:
     """Import the load test and plan its run. Without `is_made_here`, a master service executes the run, and may set the
-    host itself. Raises ObswarmError."""
+    host itself. `loaded` is a load test that has been imported already, `environment` the one of an earlier run of it,
+    which is renewed. Without `with_scenarios`, all user classes have one load together. Raises ObswarmError."""
     load_config = config.load
-    loaded = load_test(config)
-    classes = loaded.user_classes(config)
+    loaded = loaded or load_test(config)
+    classes = loaded.user_classes(config, with_scenarios)
     host = _check_hosts(classes, config)
     if is_made_here:
         check_that_hosts_are_known(classes, host, loaded.files, loaded.opened)
-    schedule = _schedule(loaded.loadtest, classes, config)
-    environment = Environment(
+    arrivals = plan_arrivals(classes, loaded.loadtest.arrival_rate, load_config)
+    iterations = plan_iterations(classes, load_config.iterations)
+    closed = [cls for cls in classes if cls.__name__ not in arrivals and cls._scenario is None]
+    if not closed:
+        _warn_of_unused_load(loaded.loadtest, load_config, any(cls._scenario is not None for cls in classes))
+    schedule = schedule_of(loaded.loadtest, closed, config) if closed else Ramp(0, defaults.SPAWN_RATE)
+    exports_spans = config.metrics.otlp and exports("traces")
+    planned = Environment(
         events=events,
-        recorder=Recorder(load_config.max_endpoints, detailed_timings=load_config.timings),
+        recorder=Recorder(load_config.max_endpoints, detailed_timings=load_config.timings, custom=RECORDED),
         user_classes=list(classes),
         shape_class=schedule.shape if isinstance(schedule, ShapeSchedule) else None,
         host=host,
         stop_timeout=load_config.stop_timeout,
-        parsed_options=_parsed_options(loaded, config),
+        parsed_options=argparse.Namespace(
+            **{
+                **options_for_locustfiles(config, loaded.loadtest.name, loaded.names, loaded.tags, loaded.exclude_tags),
+                **vars(loaded.custom),
+            }
+        ),
         locustfile=loaded.loadtest.name,
-        tags=split_names(load_config.tags) or None,
-        exclude_tags=split_names(load_config.exclude_tags) or None,
+        tags=list(loaded.tags) or None,
+        exclude_tags=list(loaded.exclude_tags) or None,
         reset_stats=load_config.reset_stats,
-        trace_sampler=TraceSampler(load_config.trace_sample) if load_config.trace_sample else None,
+        trace_sampler=sampler_of(load_config.trace_sample, exports_spans),
+        exports_spans=exports_spans,
+        parsed_locustfiles=[str(file) for file in loaded.files],
+        available_user_classes={cls.__name__: cls for cls in loaded.loadtest.user_classes},
+        available_shape_classes={type(each).__name__: each for each in (loaded.loadtest.shape,) if each is not None},
     )
-    has_own_end = isinstance(schedule, ShapeSchedule) and schedule.shape.use_common_options
-    return RunPlan(loaded, environment, schedule, None if has_own_end else load_config.run_time)
+    if environment is not None:
+        environment.renew(planned)
+    limit_s = limit_of(schedule, load_config)
+    return RunPlan(loaded, environment or planned, schedule, limit_s, arrivals, iterations)
 
 
 def files_of(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Return the load-test files, and the other arguments. Raises ObswarmError."""
+    names, rest = split_arguments(arguments, named)
+    try:
+        files = [file for name in names for file in loadtest_files(name)]
+    except ObswarmError as error:
+        raise (ObswarmError(f"--loadtest: {error}") if named else error) from None
+    return files or [find_loadtest(Path.cwd())], rest
+
+
+def split_arguments(arguments: Sequence[str], named: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return what the load test is called, nothing if it is the one of the current folder, and the other arguments.
+    `named` are values of --loadtest. Raises ObswarmError if those are empty."""
     rest = list(arguments)
-    if named:
-        files = [Path(part.strip()) for value in named for part in value.split(",") if part.strip()]
-        if not files:
-            raise ObswarmError("--loadtest is empty; give a file.")
-        for file in files:
-            try:
-                check_file(file)
-            except ObswarmError as error:
-                raise ObswarmError(f"--loadtest: {error}") from None
-        return files, rest
-    position = next((i for i, text in enumerate(rest) if not text.startswith("-") and _looks_like_file(text)), None)
-    if position is None:
-        position = next((i for i, text in enumerate(rest) if not text.startswith("-")), None)
-    if position is None:
-        return [find_loadtest(Path.cwd())], rest
-    return [Path(part) for part in rest.pop(position).split(",")], rest
+    if not named:
+        position = _position_of_file(rest)
+        if position is None and not _has_default():
+            # The name of a file that is not there.
+            position = next((i for i in _words(rest) if not _is_option_before(rest, i)), None)
+        return rest.pop(position).split(",") if position is not None else [], rest
+    names = [part.strip() for value in named for part in value.split(",") if part.strip()]
+    if not names:
+        raise ObswarmError("--loadtest is empty; give a file.")
+    return names, rest
+
+
+def _position_of_file(arguments: Sequence[str]) -> int | None:
+    """Return the index of the load-test file, None without one. What follows an option is its value, unless it is the
+    name of a Python file: the load test, which knows how many values its options have, is not imported yet."""
+    words = _words(arguments)
+    free = [i for i in words if not _is_option_before(arguments, i)]
+    chosen = [
+        *(i for i in free if arguments[i].endswith(".py") or is_url(arguments[i])),
+        *(i for i in words if arguments[i].endswith(".py")),
+        *(i for i in free if Path(arguments[i]).is_file()),
+        *(i for i in free[:1] if Path(arguments[i]).is_dir()),
+    ]
+    return chosen[0] if chosen else None
+
+
+def _has_default() -> bool:
+    try:
+        find_loadtest(Path.cwd())
+    except ObswarmError:
+        return False
+    return True
+
+
+def _words(arguments: Sequence[str]) -> list[int]:
+    return [i for i, text in enumerate(arguments) if not text.startswith("-")]
+
+
+def _is_option_before(arguments: Sequence[str], position: int) -> bool:
+    before = arguments[position - 1] if position else ""
+    return before.startswith("-") and "=" not in before and before != "--"
 
 
 def named_loadtest(config: RunConfig) -> Path | None:
@@ -161,13 +264,21 @@ def named_loadtest(config: RunConfig) -> Path | None:
 
 def names_a_file(arguments: Sequence[str], named: Sequence[str]) -> bool:
     """Whether a load-test file was given, or the current folder contains one with a default name."""
-    if named or any(not text.startswith("-") and _looks_like_file(text) for text in arguments):
-        return True
-    try:
-        find_loadtest(Path.cwd())
-    except ObswarmError:
-        return False
-    return True
+    return bool(named) or _position_of_file(arguments) is not None or _has_default()
+
+
+def _tags_and_names(loadtest: LoadTest, values: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the tags in values of --tags, and the user classes that follow them after a blank: on a command line both
+    are words after the option."""
+    classes = {cls.__name__ for cls in loadtest.user_classes}
+    tags: list[str] = []
+    names: list[str] = []
+    for value in values:
+        first, *further = value.split() or [""]
+        tags += split_names([first])
+        for word in further:
+            (names if word in classes else tags).extend(split_names([word]))
+    return tags, names
 
 
 def split_names(values: Sequence[str]) -> list[str]:
@@ -175,13 +286,13 @@ def split_names(values: Sequence[str]) -> list[str]:
     return [name for value in values for name in value.replace(",", " ").split()]
 
 
-def _looks_like_file(text: str) -> bool:
-    return text.endswith(".py") or Path(text).is_file()
-
-
-def _custom_options(loadtest: LoadTest, arguments: Sequence[str]) -> tuple[OptionValues, list[str]]:
-    custom, left = parse_custom(events, loadtest.name, arguments)
+def _custom_options(loadtest: LoadTest, arguments: Sequence[str], file: FileConfig) -> tuple[OptionValues, list[str]]:
+    custom, left = parse_custom(events, loadtest.name, arguments, file.custom)
     hide_secrets(custom.secret_flags)
+    unknown = [name for name in file.custom if name not in custom.long_names]
+    if unknown:
+        names = ", ".join(unknown)
+        echo(f"Note: {file.where}{names}: neither obswarm nor the load test has such an option; not used.", err=True)
     for argument in left:
         if argument.startswith("-") and argument != "-":
             raise UnknownOption(
@@ -214,7 +325,37 @@ def _check_hosts(classes: Sequence[type[User]], config: RunConfig) -> str | None
     return taken[0] if host is not None and all(each == taken[0] for each in taken) else host
 
 
-def _schedule(loadtest: LoadTest, classes: Sequence[type[User]], config: RunConfig) -> LoadSchedule:
+def _warn_of_replaced_scenarios(load_config: LoadConfig) -> bool:
+    """Return whether a load is configured, in place of the scenarios of the load test, and warn of that."""
+    given = {
+        "--users": load_config.users,
+        "--stages": load_config.stages,
+        "--arrival-rate": load_config.arrival_rate,
+        "--iterations": load_config.iterations,
+    }
+    used = [name for name, value in given.items() if value is not None]
+    if used:
+        logger.warning("The scenarios of the load test are replaced by %s.", format_names(used))
+    return bool(used)
+
+
+def _warn_of_unused_load(loadtest: LoadTest, load_config: LoadConfig, has_scenarios: bool) -> None:
+    """Warn of a number of users that is not the load, since all classes have scenarios or a rate of iterations."""
+    unused = [f"the shape {type(loadtest.shape).__name__}"] if loadtest.shape is not None else []
+    unused += ["--users"] if load_config.users is not None else []
+    unused += ["--stages"] if load_config.stages is not None else []
+    if unused:
+        load = "that of the scenarios" if has_scenarios else "a rate of iterations"
+        logger.warning("The load is %s; not used: %s.", load, format_names(unused))
+
+
+def limit_of(schedule: LoadSchedule, load_config: LoadConfig) -> float | None:
+    """Return the seconds after which --run-time ends the load; None without a limit."""
+    has_own_end = isinstance(schedule, ShapeSchedule) and schedule.shape.use_common_options
+    return None if has_own_end else load_config.run_time
+
+
+def schedule_of(loadtest: LoadTest, classes: Sequence[type[User]], config: RunConfig) -> LoadSchedule:
     """Return the load over time from the configuration and the load-test file."""
     load_config, shape = config.load, loadtest.shape
     if load_config.stages is not None:
@@ -230,27 +371,3 @@ def _schedule(loadtest: LoadTest, classes: Sequence[type[User]], config: RunConf
         return StagesSchedule(shape.parsed())
     assert isinstance(shape, LoadTestShape)
     return ShapeSchedule(shape, classes)
-
-
-def _parsed_options(loaded: LoadedTest, config: RunConfig) -> argparse.Namespace:
-    """Return `environment.parsed_options`: obswarm's options under Locust's names, and those of the load test."""
-    load_config, outputs = config.load, config.outputs
-    ours = {
-        "locustfile": loaded.loadtest.name,
-        "host": load_config.host,
-        "users": load_config.users,
-        "num_users": load_config.users,
-        "spawn_rate": load_config.spawn_rate,
-        "run_time": load_config.run_time,
-        "stages": format_stages([Stage(*each) for each in load_config.stages]) if load_config.stages else None,
-        "headless": outputs.headless,
-        "tags": split_names(load_config.tags) or None,
-        "exclude_tags": split_names(load_config.exclude_tags) or None,
-        "stop_timeout": load_config.stop_timeout,
-        "reset_stats": load_config.reset_stats,
-        "csv_prefix": outputs.csv,
-        "loglevel": outputs.loglevel,
-        "logfile": outputs.logfile,
-        "exit_code_on_error": outputs.exit_code_on_error,
-    }
-    return argparse.Namespace(**{**ours, **vars(loaded.custom)})

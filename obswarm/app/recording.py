@@ -22,7 +22,8 @@ from obswarm.record import Annotation, MetricKey, RunInfo, RunMetadata, Snapshot
 from obswarm.redact import is_header_name, redact_value
 from obswarm.report import result_document
 from obswarm.store import FILE, RunWriter, Store, git_revision, read_loadtests
-from obswarm.targets import MetricSource, SourceError, queries_of
+from obswarm.targets import LiveSeries, MetricSource, PastSeries, SourceError, Statements, Target, queries_of
+from obswarm.temporary import TemporaryFolder
 from obswarm.units import format_not_finite
 
 logger = logging.getLogger(__name__)
@@ -103,7 +104,8 @@ class Recording(Output):
     """Writes a run to the store, which is created when the run starts. Raises ObswarmError at once if the store is
     invalid, or cannot be created.
 
-    `report` is a further output or None: the report, from the contents of the store.
+    `reports` are further outputs, from the contents of the store; `tags` are given to the run at its end. `temporary`
+    is the folder of the store if nothing is kept but the report.
     """
 
     name = "The run store"
@@ -111,17 +113,21 @@ class Recording(Output):
     def __init__(
         self,
         folder: Path,
-        about: RunMetadata,
+        metadata: RunMetadata,
         source: MetricSource | None,
         file: FileConfig,
-        report: Output | None,
+        reports: Sequence[Output],
         evaluate: EvaluateRequirements,
+        tags: Sequence[str] = (),
+        temporary: TemporaryFolder | None = None,
     ) -> None:
         self._folder = folder
-        self.report = report
+        self.reports = reports
+        self._tags = tags
+        self._temporary = temporary
         self._evaluate = evaluate
         self._path = folder / FILE
-        self._about = about
+        self._metadata = metadata
         self._writer: RunWriter | None = None
         if self._path.exists():
             self._open()
@@ -133,10 +139,19 @@ class Recording(Output):
         self._sampler: gevent.Greenlet | None = None
         self._failure: BaseException | None = None
 
+    @property
+    def path(self) -> Path:
+        """The file of the store."""
+        return self._path
+
+    def wait_until_written(self, longest_s: float) -> None:
+        """Wait until everything so far is in the store, at most `longest_s` seconds."""
+        self._open().wait_until_written(longest_s)
+
     def _open(self) -> RunWriter:
         if self._writer is None:
             _make(self._folder)
-            self._writer = RunWriter(self._path, self._about)
+            self._writer = RunWriter(self._path, self._metadata)
         return self._writer
 
     def start(self, run: RunHandle) -> None:
@@ -160,14 +175,26 @@ class Recording(Output):
     def finish(self, result: RunResult) -> None:
         if self._sampler is not None:
             self._sampler.kill()
+        source: object = self._source
+        if isinstance(source, PastSeries):
+            self._store_series(source, result)
         document = result_document(result, self._evaluate(result))
         self._open().finish(result.final, result.ended_s, document, result.annotations)
+        if self._tags:
+            with Store(self._path) as store:
+                store.tag(store.find(result.run_id), self._tags)
         try:
             with Store(self._path) as store:
                 self._forget(store)
         except (ObswarmError, OSError) as error:
             # This run is stored nevertheless.
             logger.error("Old runs could not be removed from the store: %s.", reason_of(error))
+
+    def _store_series(self, source: PastSeries, result: RunResult) -> None:
+        try:
+            self._open().past_series(source.series_between(result.started_s, result.ended_s))
+        except SourceError as error:
+            logger.warning("Only the metrics of the targets' kinds are stored, not their other series: %s.", error)
 
     def close(self) -> None:
         if self._sampler is not None:
@@ -186,22 +213,28 @@ class Recording(Output):
             logger.info("Removed from the store: %s.", ", ".join(run.run_id for run in old))
 
     def _sample(self, source: MetricSource) -> None:
+        targets: list[Target] = []
         queries: list[tuple[MetricKey, str]] = []
+        statements = Statements(source)
         due = clock.monotonic()
         while True:
             time_s = clock.wall()
             try:
                 # A Prometheus may not have discovered its targets yet.
+                targets = targets or source.targets()
                 queries = queries or [
-                    (MetricKey(target.name, target.kind, signal.name, signal.unit), query)
-                    for target, signal, query in queries_of(source.targets())
+                    (MetricKey(target.name, target.kind, metric.name, metric.unit), query)
+                    for target, metric, query in queries_of(targets)
                 ]
                 values = source.metric_values([query for _, query in queries])
             except SourceError:
                 # Guards report it; in the store it is a gap.
                 values = [None] * len(queries)
             pairs = zip(queries, values, strict=True)
-            self._open().sample(time_s, {figure: value for (figure, _), value in pairs if value is not None})
+            found = {key: value for (key, _), value in pairs if value is not None}
+            self._open().sample(time_s, found | statements.values(targets))
+            if isinstance(source, LiveSeries) and (series := source.series_values()):
+                self._open().series(time_s, series)
             due = max(due + defaults.SNAPSHOT_INTERVAL_S, clock.monotonic())
             gevent.sleep(due - clock.monotonic())
 
@@ -213,24 +246,54 @@ def recording_of(
     source: MetricSource | None,
     evaluate: EvaluateRequirements,
 ) -> Recording | None:
-    """Set up the recording as configured; None with --no-store. `files` are the load test, `custom` its own options.
-    Raises ObswarmError."""
-    if config.store.no_store:
+    """Set up the recording as configured; None with --no-store, unless there is a report to write from it. `files` are
+    the load test, `custom` its own options. Raises ObswarmError."""
+    html = _html_file(config)
+    if config.store.no_store and html is None:
         return None
-    about = RunMetadata(
+    metadata = RunMetadata(
         version=__version__,
         configuration=configuration_of(config, custom),
         loadtests=read_loadtests(files),
         revision=git_revision(files[0].resolve().parent),
     )
-    folder, report = config.store.folder, None
-    if not config.store.no_report:
+    temporary = _temporary_store() if config.store.no_store else None
+    folder = Path(temporary.name) if temporary is not None else config.store.folder
+    reports: list[Output] = []
+    if html is not None or not config.store.no_report:
         # The report's page and templates are not imported for runs without a report, and not only when a run has ended,
         # when there may be no descriptor left to read them.
         from obswarm.app.report_file import ReportFile
 
-        report = ReportFile(folder / FILE, partial(report_of, folder))
-    return Recording(folder, about, source, config.file, report, evaluate)
+        if temporary is None and not config.store.no_report:
+            reports.append(ReportFile(folder / FILE, partial(report_of, folder)))
+        if html is not None:
+            reports.append(ReportFile(folder / FILE, lambda run: html, f"--html {html}"))
+    tags = [config.store.profile] if config.store.profile else []
+    return Recording(folder, metadata, source, config.file, reports, evaluate, tags, temporary)
+
+
+def _temporary_store() -> TemporaryFolder:
+    try:
+        return TemporaryFolder("report")
+    except OSError as error:
+        raise ObswarmError(f"--html needs a temporary folder, which cannot be written: {reason_of(error)}.") from None
+
+
+def _html_file(config: RunConfig) -> Path | None:
+    """Return the file of --html, None without it. Raises ObswarmError if it cannot be written."""
+    name, load = config.outputs.html, config.load
+    if not name:
+        return None
+    # Only here, since it imports obswarm.locust with what locustfiles expect to be imported.
+    from obswarm.locust.html import html_file_name
+
+    name = html_file_name(name, load.users, load.spawn_rate, load.run_time)
+    try:
+        check_writable(name)
+    except OSError as error:
+        raise ObswarmError(f"--html {name}: the file cannot be written: {error.strerror}.") from None
+    return Path(name)
 
 
 def forget_old_runs(store: Store, keep_runs: int | None, keep_for_s: float | None) -> list[RunInfo]:

@@ -6,7 +6,8 @@ from obswarm.engine import Output, RunResult
 from obswarm.errors import reason_of
 from obswarm.json_text import to_json
 from obswarm.private_files import check_writable
-from obswarm.report import junit_document, result_document
+from obswarm.record import Snapshot
+from obswarm.report import LocustStatistics, result_document
 from obswarm.streams import STANDARD_OUTPUT, is_missing, result_stream, write_to_file, write_to_stream
 
 
@@ -46,6 +47,36 @@ class JsonResult(Output):
             raise ObswarmError(f"{reason_of(error)}; it is on standard output instead") from None
 
 
+class StatsJson(Output):
+    """Writes the statistics of all endpoints as Locust's --json and --json-file do: to NAME.json, or to standard output
+    (`-`). Raises ObswarmError at once if the file cannot be written."""
+
+    def __init__(self, name: str) -> None:
+        self._path = name if name == STANDARD_OUTPUT else f"{name}.json"
+        self._statistics = LocustStatistics()
+        if self._path != STANDARD_OUTPUT:
+            try:
+                check_writable(self._path)
+            except OSError as error:
+                raise ObswarmError(f"{self.name}: {self._path} cannot be written: {error.strerror}.") from None
+        elif is_missing(result_stream()):
+            raise ObswarmError(f"{self.name}: this command was started without a standard output. Give it a name.")
+
+    @property
+    def name(self) -> str:
+        return f"--json-file {self._path.removesuffix('.json')}"
+
+    def snapshot(self, snapshot: Snapshot) -> None:
+        self._statistics.add(snapshot)
+
+    def finish(self, result: RunResult) -> None:
+        text = to_json(self._statistics.document(result.final), indent=4) + "\n"
+        if self._path == STANDARD_OUTPUT:
+            write_to_stream(result_stream(), text)
+        else:
+            write_to_file(self._path, text)
+
+
 class JUnitResult(Output):
     """Writes the results of requirements and guards as JUnit XML.
 
@@ -55,6 +86,10 @@ class JUnitResult(Output):
     def __init__(self, path: str, evaluate: EvaluateRequirements) -> None:
         self._path = path
         self._evaluate = evaluate
+        # Few runs write it, and this imports an XML parser.
+        from obswarm.report import junit_document
+
+        self._document = junit_document
         try:
             check_writable(path)
         except OSError as error:
@@ -65,4 +100,4 @@ class JUnitResult(Output):
         return f"--junit {self._path}"
 
     def finish(self, result: RunResult) -> None:
-        write_to_file(self._path, junit_document(result, self._evaluate(result)))
+        write_to_file(self._path, self._document(result, self._evaluate(result)))

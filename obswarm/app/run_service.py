@@ -8,6 +8,7 @@ import gevent
 
 from obswarm import __version__, clock
 from obswarm.engine import RunControl
+from obswarm.record import ServiceState
 from obswarm.web import RunEvents, RunRequest, ServiceBusy
 
 _WORKERS_S = 10.0
@@ -80,7 +81,7 @@ class MasterRunService:
     def status(self) -> Mapping[str, Any]:
         return {
             "version": __version__,
-            "state": "running" if self._is_busy else "waiting",
+            "state": ServiceState.RUNNING if self._is_busy else ServiceState.WAITING,
             "order": self._request_id,
             "run_id": self._run_id,
             "loadtest": self._loadtest,

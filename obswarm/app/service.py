@@ -24,14 +24,15 @@ from gevent.event import AsyncResult
 from obswarm import clock
 from obswarm.api import ObswarmError
 from obswarm.app import exit_codes, unfinished
-from obswarm.app.build import build_fleet_run
+from obswarm.app.build import build_fleet_run, planned
 from obswarm.app.exit_status import exit_code_of
 from obswarm.app.exporters import exporters_of
 from obswarm.app.guards_setup import guards_of
 from obswarm.app.idle_alerts import IdleAlerts
+from obswarm.app.limit_settings import LimitSettings
 from obswarm.app.notices import Notices
 from obswarm.app.pending_run import MOST_STARTS, KeptResult, PendingRun
-from obswarm.app.planning import build_plan, named_loadtest
+from obswarm.app.planning import named_loadtest
 from obswarm.app.run_service import MasterRunService
 from obswarm.app.session import Display, MakeDisplay, RunSession
 from obswarm.app.unfinished import CannotGoOn
@@ -45,6 +46,7 @@ from obswarm.greenlets import Supervisor
 from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.record import RunState, StopKind
 from obswarm.streams import STANDARD_OUTPUT, set_up_logging
+from obswarm.units import format_duration
 from obswarm.web import (
     ALERTS_PATH,
     PORT,
@@ -79,7 +81,7 @@ BuildRun = Callable[..., RunSession]
 """A function like build_fleet_run."""
 
 
-class Outcome(Enum):
+class RunEnd(Enum):
     """What the process does after a run."""
 
     DONE = auto()
@@ -104,8 +106,8 @@ class Service:
         self._pending = PendingRun(self._state.with_suffix(".order"))
         self._notices = Notices(self._state.with_suffix(".notices"))
         self._started_in = current_folder() or Path()
-        self._token, made_token = _kept("OBSWARM_API_TOKEN", config.cluster.api_token)
-        self._alerts_token, made_alerts_token = _kept("OBSWARM_ALERTS_TOKEN", config.guards.alerts_token)
+        self._token, made_token = _token_of_service("OBSWARM_API_TOKEN", config.cluster.api_token)
+        self._alerts_token, made_alerts_token = _token_of_service("OBSWARM_ALERTS_TOKEN", config.guards.alerts_token)
         self._loadtest = named_loadtest(config)
         self._run: Run | None = None
         self._next: AsyncResult[RunRequest | None] = AsyncResult()
@@ -143,8 +145,8 @@ class Service:
         with self._server:
             if request is not None:
                 self._announce()
-            outcome = self._execute(request, starts, events) if request is not None else Outcome.DONE
-            if outcome is Outcome.ENDED or (outcome is Outcome.DONE and self._wait() is None):
+            outcome = self._execute(request, starts, events) if request is not None else RunEnd.DONE
+            if outcome is RunEnd.ENDED or (outcome is RunEnd.DONE and self._wait() is None):
                 return
             self._alerts.keep()
             os.environ[_SOCKET] = str(self._server.hand_over())
@@ -203,27 +205,28 @@ class Service:
         logger.error("%s", text)
         self._notices.add(text)
 
-    def _execute(self, request: RunRequest, starts: int, events: RunEvents) -> Outcome:
+    def _execute(self, request: RunRequest, starts: int, events: RunEvents) -> RunEnd:
         """Execute the requested run, or continue it if it was started before."""
         seen = PartialResult()
         watch = Supervisor().keep("The watch on the client", self._end_without_client, events)
-        outcome = Outcome.FAILED
+        outcome = RunEnd.FAILED
         try:
             self._begin(starts)
             config, shared = self._config_for(request)
             ended = self._pending.kept_result() if starts else None
             if ended is not None:
                 self._send_again(events, ended, config)
-                return Outcome.FAILED
+                return RunEnd.FAILED
             display = self._make_display(config)
             with self._logging_to(events):
                 self._log_earlier_runs(starts)
                 outputs = [KeptResult(self._pending), events, seen]
-                session = self._session_for(config, shared, starts, display, outputs)
+                search = LimitSettings.of_plain(request.search) if request.search else None
+                session = self._session_for(config, shared, starts, display, outputs, search)
                 result, code = session.execute()
             self._runs.expect_back(request.workers - sum(loss.requests is None for loss in result.losses))
             events.end(result, code)
-            outcome = Outcome.ENDED if session.terminated else Outcome.DONE
+            outcome = RunEnd.ENDED if session.terminated else RunEnd.DONE
             self._wait_for_client(events, result)
         except CannotGoOn as error:
             self._fail(events, seen, "its master could not continue it", str(error))
@@ -298,10 +301,16 @@ class Service:
         )
 
     def _session_for(
-        self, config: RunConfig, shared: Path | None, starts: int, display: Display, outputs: Sequence[Output]
+        self,
+        config: RunConfig,
+        shared: Path | None,
+        starts: int,
+        display: Display,
+        outputs: Sequence[Output],
+        search: LimitSettings | None,
     ) -> RunSession:
-        plan = build_plan(config)
-        guards = guards_of(config, plan.loadtest.guards, self._started_in)
+        config, plan, finder = planned(config, search)
+        guards = guards_of(config, plan.loadtest.guards, self._started_in, of_scenarios=plan.requirements)
         exporters = exporters_of(config, guards, self._server, self._started_in)
         guards.evaluator.deliver(self._alerts.hand_to(guards.app))
         return self._build(
@@ -311,6 +320,7 @@ class Service:
             display,
             exporters,
             outputs=outputs,
+            finder=finder,
             keys=self._keys,
             shared=shared,
             recover=unfinished.recover_begun if starts else lambda *_: None,
@@ -357,7 +367,7 @@ class Service:
                 lasts = True
                 self._pending.lasts()
             if run is not None and clock.monotonic() - events.polled_s > _CLIENT_GONE_S:
-                logger.error("No client has polled the run for %.0f s; stopping it.", _CLIENT_GONE_S)
+                logger.error("No client has polled the run for %s; stopping it.", format_duration(_CLIENT_GONE_S))
                 run.stop(StopReason(StopKind.LOST, "the client of the run is gone"))
                 return
 
@@ -378,7 +388,7 @@ def goes_well(state: RunState, since_s: float) -> bool:
     return since_s > _LASTS_S and state not in (RunState.STOPPING, RunState.STOPPED)
 
 
-def _kept(variable: str, given: str | None) -> tuple[str, bool]:
+def _token_of_service(variable: str, given: str | None) -> tuple[str, bool]:
     """Return a token, and whether it was generated; the environment passes it on to the next process."""
     token = given or secrets.token_urlsafe(24)
     os.environ[variable] = token

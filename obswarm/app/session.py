@@ -6,27 +6,42 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 
 from obswarm.api import Environment, ObswarmError
 from obswarm.app.exit_status import exit_code_of
+from obswarm.app.explaining import Explained, Explainer
 from obswarm.app.exporters import Exporters
 from obswarm.app.guards_setup import EvaluateRequirements, GuardsSetup
+from obswarm.app.locust_constants import report_percentiles
 from obswarm.app.output_plugins import make_outputs
 from obswarm.app.recording import Recording, configuration_of
-from obswarm.app.result_files import JsonResult, JUnitResult
+from obswarm.app.replanning import Replanning
+from obswarm.app.result_files import JsonResult, JUnitResult, StatsJson
 from obswarm.config import RunConfig
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import Output, Outputs, Run, RunHandle, RunResult, StopReason, UncaughtErrors, is_imported
+from obswarm.greenlets import NOT_ONLY_EXCEPTIONS
 from obswarm.record import StopKind
 from obswarm.report import CsvFiles
-from obswarm.streams import say_error
+from obswarm.streams import STANDARD_OUTPUT, echo_error
+
+if TYPE_CHECKING:
+    from obswarm.app.page import Page
 
 logger = logging.getLogger(__name__)
 
+_GUARD_EXPLAINS_S = 8.0
+_END_EXPLAINS_S = 10.0
+"""Most seconds for the explanation of a run, when a guard trips and at the end."""
+_SHORTEST_S = 12.0
+"""An explanation needs as many seconds with load (obswarm.analysis.explain)."""
+
 MakeRun = Callable[[Outputs], Run]
+CompleteResult = Callable[[RunResult], RunResult]
+"""Adds to the result of a run what is known at its end."""
 
 
 class WatchedRun(RunHandle, Protocol):
@@ -66,9 +81,7 @@ def outputs_of(
     files, last = file_outputs(config, evaluate)
     outputs = [*others, *display.progress, *plugins, *files, *display.closing(evaluate)]
     if recording is not None:
-        outputs.append(recording)
-        if recording.report is not None:
-            outputs.append(recording.report)
+        outputs += [recording, *recording.reports]
     return [*outputs, *last]
 
 
@@ -80,9 +93,13 @@ def file_outputs(config: RunConfig, evaluate: EvaluateRequirements) -> tuple[lis
         raise ObswarmError(f"{config.label('csv_full_history')} needs --csv PREFIX, the path of the files.")
     files: list[Output] = []
     if wanted.csv:
-        files.append(CsvFiles(wanted.csv, wanted.csv_full_history))
+        files.append(CsvFiles(wanted.csv, wanted.csv_full_history, report_percentiles()))
     if wanted.junit:
         files.append(JUnitResult(wanted.junit, evaluate))
+    if wanted.json_file == wanted.stats_json == STANDARD_OUTPUT:
+        raise ObswarmError("--json - and --json-file - would both be on standard output; write one of them to a file.")
+    if wanted.stats_json:
+        files.append(StatsJson(wanted.stats_json))
     return files, [JsonResult(wanted.json_file, evaluate)] if wanted.json_file else []
 
 
@@ -100,9 +117,18 @@ class RunSession:
         recording: Recording | None = None,
         outputs: Sequence[Output] = (),
         goes_on: bool = False,
+        replanning: Replanning | None = None,
+        completing: Sequence[CompleteResult] = (),
+        page: "Page | None" = None,
+        is_initialised: bool = False,
     ) -> None:
-        """`outputs` are further outputs. A run that `goes_on` was started by an earlier process: its users are running,
-        so its start does not wait for alerts to end. Raises ObswarmError at once if a file cannot be written."""
+        """`outputs` are further outputs; `replanning` applies what listeners of `init` change in the plan, functions of
+        `completing` add to the result before it is written. A run that `goes_on` was started by an earlier process: its
+        users are running, so its start does not wait for alerts to end. `page` shows the run. `is_initialised`: the
+        event `init` was fired before. Raises ObswarmError at once if a file cannot be written."""
+        self._page = page
+        self._is_initialised = is_initialised
+        outputs = outputs if page is None else (*outputs, page.service.live)
         self._config = config
         self._environment = environment
         self._make_run = make_run
@@ -111,13 +137,19 @@ class RunSession:
         self._exporters = exporters
         self._outputs = outputs_of(config, display, guards.evaluate, recording, outputs)
         self._goes_on = goes_on
+        self._replanning = replanning
+        self._completing = completing
+        self._recording = recording
+        self._explainer = Explainer(recording, config.file) if recording is not None else None
         self.terminated = False
         """Whether a signal ended the run."""
 
     def execute(self) -> tuple[RunResult, int]:
         """Execute the run and finish all outputs. Returns the result and the exit code."""
         result = self.run()
-        return result, self._finish(result)
+        if result.error is not None:
+            echo_error(result.error)
+        return result, self.quit(result)
 
     def run(self) -> RunResult:
         """Execute the run without the events `quitting` and `quit`, and without an exit code."""
@@ -129,6 +161,11 @@ class RunSession:
             try:
                 run = self._make_run(outputs)
                 guards.attach(run)
+                if self._page is not None:
+                    self._page.service.began(run, guards)
+                    self._page.service.live.keep_log()
+                if self._explainer is not None:
+                    guards.look_for_suspects(partial(self._suspect, self._explainer, run.run_id))
                 outputs.start(run)
                 if is_imported() and not self._config.outputs.only_summary:
                     logger.info("`import locust` imports obswarm's own classes; --no-locust-compat turns that off.")
@@ -146,30 +183,58 @@ class RunSession:
 
     def _run(self, run: Run, outputs: Outputs, signals: "_Signals") -> RunResult:
         environment = self._environment
-        environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=None)
+        if not self._is_initialised:
+            web_ui = environment.web_ui
+            environment.events.init.fire(environment=environment, runner=environment.runner, web_ui=web_ui)
+            if self._page is not None:
+                self._page.web_ui.open()
+        if self._replanning is not None:
+            self._replanning.apply(run)
         if not self._goes_on:
             self._guards.await_earlier_alerts(run, lambda: signals.came)
         result = run.run()
         if self._guards.coverage is not None:
             result = replace(result, targets=self._guards.coverage.views())
+        result = self._explained(result)
+        for complete in self._completing:
+            result = complete(result)
         signals.call_instead(outputs.stop_waiting)
         outputs.finish(result)
+        if self._page is not None:
+            self._page.service.ended(result, self._code_of(result))
         run.close()
         outputs.close()
         return result
 
-    def _finish(self, result: RunResult) -> int:
-        """Print the error, fire the events `quitting` and `quit`, and return the exit code."""
+    @staticmethod
+    def _suspect(explainer: Explainer, run_id: str) -> str:
+        return explainer.explain(run_id, _GUARD_EXPLAINS_S, yields=True).suspect
+
+    def _explained(self, result: RunResult) -> RunResult:
+        """Return the result with what saturated first, if the run broke. Whatever fails is logged."""
+        result = self._guards.with_suspect(result)
+        if self._explainer is None or result.duration_s < _SHORTEST_S:
+            return result
+        found = Explained()
+        try:
+            found = self._explainer.explain(result.run_id, _END_EXPLAINS_S)
+        except NOT_ONLY_EXCEPTIONS as error:
+            logger.warning("The run is not explained: %s.", str(error).rstrip("."))
+        return replace(result, explanation=found.sentence)
+
+    def quit(self, result: RunResult) -> int:
+        """Fire the events `quitting` and `quit`, and return the exit code."""
         environment = self._environment
-        if result.error is not None:
-            say_error(result.error)
         environment.events.quitting.fire(environment=environment, reverse=True)
         code = environment.process_exit_code
         if code is None:
-            wanted = self._config.outputs
-            code = exit_code_of(result, wanted.exit_code_on_error, wanted.strict, self._guards.evaluate(result))
+            code = self._code_of(result)
         environment.events.quit.fire(exit_code=code)
         return code
+
+    def _code_of(self, result: RunResult) -> int:
+        wanted = self._config.outputs
+        return exit_code_of(result, wanted.exit_code_on_error, wanted.strict, self._guards.evaluate(result))
 
 
 def watch_run(make_run: Callable[[Outputs], WatchedRun], outputs: Sequence[Output], display: Display) -> RunResult:

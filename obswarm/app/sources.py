@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 from obswarm.api import ObswarmError
 from obswarm.config import SETTINGS, AccessConfig, FileConfig, RunConfig, table_place
 from obswarm.http import ApiAccess, access_of, naming_by_options, parse_header
-from obswarm.redact import redact_url, remember
-from obswarm.targets import KINDS, MetricSource, Target, field_of_target
+from obswarm.redact import redact_url, register_setting
+from obswarm.targets import KINDS, MetricSource, Target, field_of_target, kind_of_table
 
 PROMETHEUS = "prometheus"
 """Prefix of the options for a Prometheus."""
 
-_ANYBODY = ApiAccess()
+_NO_CREDENTIALS = ApiAccess()
 
 
 class Prometheus(NamedTuple):
@@ -47,6 +47,7 @@ def targets_of(config: RunConfig, folder: Path | None = None, is_made_here: bool
     """Return the targets of command line and file. Paths of tokens and certificates are relative to `folder`, if given;
     if another machine executes the run, they are paths of that machine. Raises ObswarmError."""
     file = config.file
+    add_kinds(file)
     targets = list(table_targets(file))
     texts = [(f"{file.where}target ", text) for text in file.texts.get("target", ())]
     for place, text in [*texts, *(("--target ", text) for text in config.targets.targets)]:
@@ -60,6 +61,20 @@ def targets_of(config: RunConfig, folder: Path | None = None, is_made_here: bool
         for target in targets:
             target.access.check_files(field_of_target(target))
     return tuple(targets)
+
+
+def add_kinds(file: FileConfig) -> None:
+    """Add the kinds of the tables [[kinds]] to those that this process knows. Raises ObswarmError."""
+    if not file.kinds:
+        return
+    # It imports a parser of PromQL.
+    from obswarm.targets import check_queries
+
+    for number, each in enumerate(file.kinds, start=1):
+        place = table_place(file.where, "kinds", number)
+        kind = kind_of_table(place, {**each.values, "metrics": list(each.metrics)})
+        check_queries(place, kind)
+        KINDS.add([kind])
 
 
 def table_targets(file: FileConfig) -> tuple[Target, ...]:
@@ -98,15 +113,15 @@ def useless_option(config: RunConfig, needed: str) -> str | None:
 
 
 def make_target(
-    where: str, name: str | None, url: str | None, kind: str | None, access: ApiAccess = _ANYBODY
+    where: str, name: str | None, url: str | None, kind: str | None, access: ApiAccess = _NO_CREDENTIALS
 ) -> Target:
     """Make a target. Raises ObswarmError for an unknown kind, an invalid URL, or contradictory credentials."""
-    if kind not in KINDS:
+    if kind is None or kind not in KINDS:
         nearest = difflib.get_close_matches(kind or "", KINDS, 1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         raise ObswarmError(f"{where}there is no kind {kind!r} of target; it is one of {', '.join(KINDS)}.{hint}")
     check_url(f"{where}url", url or "")
-    remember("url", url)
+    register_setting("url", url)
     access.check(lambda field: f"{where}{'headers' if field == 'header' else field}")
     return Target(name or kind, url or "", kind, access=access)
 

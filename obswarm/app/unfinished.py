@@ -3,21 +3,25 @@
 import logging
 import os
 import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from obswarm import clock, defaults
 from obswarm.api import ObswarmError
-from obswarm.cluster import Recovered, read_journal, result_of_recovered
+from obswarm.cluster import Recovered, check_free, read_journal, result_of_recovered
 from obswarm.config import RunConfig
 from obswarm.engine import PartialResult, RunResult, new_run_id
 from obswarm.errors import reason_of
 from obswarm.json_text import to_json
 from obswarm.report import result_document
-from obswarm.streams import write_to_file
-from obswarm.units import counted
+from obswarm.streams import echo, write_to_file
+from obswarm.units import counted, format_duration
 
 logger = logging.getLogger(__name__)
+
+Recover = Callable[[RunConfig, str], Recovered | None]
+"""Finds the run to continue, from the configuration and the digest of the load test."""
 
 _FIT_FOR_A_FILE = re.compile(r"[\w.-]{1,100}")
 
@@ -34,6 +38,51 @@ def found_run(state: Path, max_endpoints: int) -> Recovered | None:
         return None
 
 
+def recover_run(config: RunConfig, digest: str) -> Recovered | None:
+    """Return the run to continue, None without one. The state of a run that cannot be continued is moved to a separate
+    file, not removed. Raises ObswarmError."""
+    state, fresh, max_endpoints = config.cluster.state_path, config.cluster.fresh, config.load.max_endpoints
+    if state.exists():
+        # Never use the state of a running master.
+        check_free(*config.cluster.bind)
+    try:
+        found = read_journal(state, max_endpoints)
+    except ObswarmError:
+        if not fresh:
+            raise
+        found = None
+    if found is None:
+        if fresh and (text := put_aside(state, max_endpoints)) is not None:
+            echo(f"Warning: {text}", err=True)
+        return None
+    if not fresh and _may_go_on(config, found):
+        if found.digest == digest:
+            return found
+        age_s = clock.wall() - found.progress.at_wall_s
+        raise ObswarmError(
+            f"The run {found.run_id} was left {format_duration(round(age_s))} ago by a master with another load test or"
+            f" other options (see {state}), and its workers may still be running. Use the same load test and options to"
+            " continue it, or --fresh to start a new run."
+        )
+    echo(f"Warning: {put_aside(state, max_endpoints)}", err=True)
+    return None
+
+
+def _may_go_on(config: RunConfig, found: Recovered) -> bool:
+    """Whether workers of an unfinished run may still be waiting for its master."""
+    age_s = clock.wall() - found.progress.at_wall_s
+    return age_s <= config.cluster.orphan_timeout + defaults.GIVE_UP_AFTER_S
+
+
+def rates_of_unfinished(config: RunConfig) -> Mapping[str, str]:
+    """Return the rates that the run to continue has read from a Prometheus, by query. `recover_run` tells what is wrong
+    with its state."""
+    if config.cluster.fresh:
+        return {}
+    found = found_run(config.cluster.state_path, config.load.max_endpoints)
+    return found.queried_rates if found is not None and _may_go_on(config, found) else {}
+
+
 def recover_begun(config: RunConfig, digest: str) -> Recovered | None:
     """Return the run that an earlier process of the service has started, to continue it; None if it has no measurements
     yet. Raises CannotGoOn."""
@@ -43,9 +92,9 @@ def recover_begun(config: RunConfig, digest: str) -> Recovered | None:
         return None
     if found.digest != digest:
         raise CannotGoOn("The master was restarted, and the load test has changed.")
-    age_s = clock.wall() - found.progress.at_wall_s
-    if age_s > config.cluster.orphan_timeout + defaults.GIVE_UP_AFTER_S:
-        raise CannotGoOn(f"The master was down for {age_s:.0f} s, and its workers have given up.")
+    if not _may_go_on(config, found):
+        age_s = clock.wall() - found.progress.at_wall_s
+        raise CannotGoOn(f"The master was down for {format_duration(round(age_s))}, and its workers have given up.")
     return found
 
 
@@ -76,7 +125,8 @@ def put_aside(state: Path, max_endpoints: int, why: str = "its master was killed
 
 def measured(result: RunResult) -> str:
     """Return the subject of a sentence about the place of the measurements."""
-    return f"Its measurements of {result.duration_s:.0f} s ({counted(result.final.total.requests, 'request')})"
+    measured = format_duration(round(result.duration_s))
+    return f"Its measurements of {measured} ({counted(result.final.total.requests, 'request')})"
 
 
 def write_beside(state: Path, result: RunResult) -> list[Path]:

@@ -18,8 +18,8 @@ with imported_on_demand(__name__):
     from obswarm.config.setting import Origin, Scope, Setting, Source
     from obswarm.config.tables import check_keys, file_config, list_of_texts, read_file_config, table_place
     from obswarm.config.text import option_text, setting_text
-    from obswarm.config.toml_file import RENAMED_GUARD_KEYS
-    from obswarm.config.wire import BadConfig, from_wire, to_wire
+    from obswarm.config.toml_file import RENAMED_GUARD_KEYS, given_to_locust, read_document
+    from obswarm.config.wire import BadConfig, from_master, from_wire, to_wire, to_workers
 
 __all__ = [
     "LOG_LEVELS",
@@ -41,12 +41,16 @@ __all__ = [
     "check_keys",
     "file_config",
     "for_client",
+    "from_master",
     "from_wire",
+    "given_to_locust",
     "list_of_texts",
     "option_text",
+    "read_document",
     "read_file_config",
     "setting_text",
     "table_place",
     "to_wire",
+    "to_workers",
     "useless_settings",
 ]

@@ -46,11 +46,22 @@ class LoadConfig:
     )
     arguments: tuple[str, ...] = setting((), "", in_file=False)
     """Load-test file, user classes, and options that the load test defines."""
+    user_classes: tuple[str, ...] = setting((), unset="all")
+    config_users: tuple[str, ...] = setting((), scope=Scope.WORKERS)
+    """JSON objects, each with `user_class_name` and the attributes to set on that class."""
+    equal_weights: bool = setting(False, scope=Scope.WORKERS)
     host: str | None = setting(None, scope=Scope.WORKERS)
     users: int | None = setting(None, limits=(1, MOST_USERS), unset=str(defaults.USERS))
     spawn_rate: float | None = setting(None, unset=f"{defaults.SPAWN_RATE:g}")
     run_time: float | None = setting(None, unit="seconds", unset="run until stopped")
     stages: tuple[StageValue, ...] | None = setting(None, excludes=("users", "spawn_rate"))
+    arrival_rate: str | None = setting(None, scope=Scope.WORKERS, excludes=("users", "spawn_rate", "stages"))
+    """A rate as `200/s`, or stages of one as `30s:50/s,2m:400/s`."""
+    arrivals: str = setting("constant", scope=Scope.WORKERS, choices=("constant", "poisson"))
+    arrivals_seed: int | None = setting(None, scope=Scope.WORKERS, limits=(0, 2**53), unset="random")
+    max_users: int = setting(defaults.MAX_USERS, scope=Scope.WORKERS, limits=(1, MOST_USERS))
+    iterations: str | None = setting(None, scope=Scope.WORKERS, unset="no limit")
+    """A number, which all user classes share, or one by class as `Shopper=100,Browser=50`."""
     tags: tuple[str, ...] = setting((), scope=Scope.WORKERS)
     exclude_tags: tuple[str, ...] = setting((), scope=Scope.WORKERS)
     stop_timeout: float = setting(defaults.STOP_TIMEOUT_S, scope=Scope.WORKERS, unit="seconds")
@@ -70,11 +81,14 @@ class OutputsConfig:
     csv: str | None = setting(None, scope=Scope.LOCAL, unit="file")
     csv_full_history: bool = setting(False, scope=Scope.LOCAL)
     json_file: str | None = setting(None, "--json", scope=Scope.LOCAL, unit="file")
+    stats_json: str | None = setting(None, "--json-file", scope=Scope.LOCAL, unit="file")
+    html: str | None = setting(None, scope=Scope.LOCAL, unit="file")
     junit: str | None = setting(None, scope=Scope.LOCAL, unit="file")
     output: tuple[str, ...] = setting((), scope=Scope.LOCAL)
     """Outputs of third parties: `NAME` or `NAME=ARGUMENT`."""
     loglevel: str = setting("INFO", scope=Scope.WORKERS, choices=LOG_LEVELS)
     logfile: str | None = setting(None, scope=Scope.LOCAL, unit="file")
+    skip_log_setup: bool = setting(False, scope=Scope.LOCAL, excludes=("logfile",))
     exit_code_on_error: int = setting(1, limits=(0, 255))
     strict: bool = setting(False)
 
@@ -89,6 +103,7 @@ class MetricsConfig:
     metrics_addr: str = setting("127.0.0.1", scope=Scope.LOCAL)
     allowed_hosts: tuple[str, ...] = setting((), "--allowed-host", scope=Scope.LOCAL)
     labels: tuple[str, ...] = setting((), "--label")
+    otlp: bool = setting(False, scope=Scope.WORKERS)
     remote_write: str | None = setting(None)
     remote_write_access: AccessConfig = field(
         default=AccessConfig(), metadata={"prefix": "remote_write_", "needs": "remote_write"}
@@ -96,6 +111,24 @@ class MetricsConfig:
     remote_write_instance: str | None = setting(None, needs="remote_write", unset="host and run id")
     remote_write_interval: float = setting(defaults.REMOTE_WRITE_INTERVAL_S, unit="seconds")
     linger: float = setting(defaults.LINGER_S, unit="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """The page and its API: whether it starts runs, who may use it, TLS."""
+
+    web: bool = setting(False, scope=Scope.LOCAL, excludes=("headless",))
+    autostart: bool = setting(False, scope=Scope.LOCAL)
+    autoquit: float | None = setting(None, scope=Scope.LOCAL, unit="seconds", unset="go on until Ctrl-C")
+    web_auth: str | None = setting(None, scope=Scope.LOCAL, secret=True)
+    web_token_file: str | None = setting(None, scope=Scope.LOCAL)
+    tls_cert: str | None = setting(None, scope=Scope.LOCAL, needs="tls_key")
+    tls_key: str | None = setting(None, scope=Scope.LOCAL, needs="tls_cert")
+
+    @property
+    def starts_runs(self) -> bool:
+        """Whether the process goes on after a run, for further ones from the page."""
+        return self.web or self.autostart or self.autoquit is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +168,7 @@ class StoreConfig:
     store: str = setting(STORE_FOLDER, scope=Scope.LOCAL)
     no_store: bool = setting(False, scope=Scope.LOCAL, excludes=("store",))
     no_report: bool = setting(False, scope=Scope.LOCAL)
+    profile: str | None = setting(None, scope=Scope.LOCAL)
 
     @property
     def folder(self) -> Path:
@@ -179,6 +213,18 @@ class TargetTable:
     access: AccessConfig = AccessConfig()
 
 
+Scalars = Mapping[str, str | int | float]
+"""A table of the file without tables in it, as it stands there."""
+
+
+@dataclass(frozen=True, slots=True)
+class KindTable:
+    """A table [[kinds]] of obswarm.toml with its tables [[kinds.metrics]]; obswarm.targets checks them."""
+
+    values: Scalars
+    metrics: tuple[Scalars, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class FileConfig:
     """The values of obswarm.toml that are not options.
@@ -194,7 +240,10 @@ class FileConfig:
     keep_for: float | None = None
     keep_runs: int | None = None
     targets: tuple[TargetTable, ...] = ()
-    guards: tuple[Mapping[str, str | int | float], ...] = ()
+    guards: tuple[Scalars, ...] = ()
+    custom: Mapping[str, tuple[str, ...] | str] = field(default_factory=dict)
+    """Values of options that the load test defines, by key."""
+    kinds: tuple[KindTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +253,7 @@ class RunConfig:
     load: LoadConfig = LoadConfig()
     outputs: OutputsConfig = OutputsConfig()
     metrics: MetricsConfig = MetricsConfig()
+    web: WebConfig = WebConfig()
     guards: GuardsConfig = GuardsConfig()
     targets: TargetsConfig = TargetsConfig()
     store: StoreConfig = StoreConfig()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from obswarm.config.run_config import SETTINGS, AccessConfig, FileConfig, TargetTable
+from obswarm.config.run_config import SETTINGS, AccessConfig, FileConfig, KindTable, TargetTable
 from obswarm.config.toml_file import GUARD_KEYS, RENAMED_GUARD_KEYS, TARGET_KEYS, Document, read_document
 from obswarm.errors import ObswarmError
 from obswarm.redact import redact_value
@@ -44,6 +44,8 @@ def file_config(document: Document | None, named: bool) -> FileConfig:
         keep_runs=_number(where, values, "keep_runs"),
         targets=targets,
         guards=tuple(_guard(place, each) for place, each in _tables(where, values, "guards")),
+        custom=document.custom,
+        kinds=tuple(_kind(place, each) for place, each in _tables(where, values, "kinds")),
     )
 
 
@@ -98,6 +100,19 @@ def _headers(where: str, value: Any) -> tuple[str, ...]:
     if not isinstance(table, dict) or not all(isinstance(each, str) for each in table.values()):
         raise ObswarmError(f'{where}headers has to be a table of texts, like {{ X-Scope-OrgID = "shop" }}.')
     return tuple(f"{name}: {text}" for name, text in table.items())
+
+
+def _kind(where: str, values: Mapping[str, Any]) -> KindTable:
+    """Return a kind with unchecked values; only their types are those of a table with tables of metrics."""
+    metrics = values.get("metrics", [])
+    if not isinstance(metrics, list) or not all(isinstance(metric, dict) for metric in metrics):
+        raise ObswarmError(f"{where}metrics have to be written as tables, [[kinds.metrics]].")
+    own = {name: value for name, value in values.items() if name != "metrics"}
+    for table in (own, *metrics):
+        for name, value in table.items():
+            if not isinstance(value, str | int | float):
+                raise ObswarmError(f"{where}{name} has to be a text, a number, true or false.")
+    return KindTable(own, tuple(metrics))
 
 
 def _guard(where: str, values: Mapping[str, Any]) -> Mapping[str, str | int | float]:

@@ -4,7 +4,7 @@ import shlex
 from typing import Any
 
 from obswarm.config.run_config import SETTINGS
-from obswarm.units import format_duration, format_not_finite
+from obswarm.units import format_limit, format_not_finite
 
 _ONE_WORD = ("stages", "bind")
 """Settings whose values are written as one word."""
@@ -17,14 +17,14 @@ def setting_text(name: str, value: Any) -> str:
     if isinstance(value, (int, float)):
         known = SETTINGS.get(name)
         if known is not None and known.unit == "seconds":
-            return format_duration(value)
+            return format_limit(value)
         if known is not None and known.unit == "bytes" and value and value % 2**10 == 0:
             return f"{value // 2**20}MiB" if value % 2**20 == 0 else f"{value // 2**10}KiB"
         return str(value) if isinstance(value, int) else format_not_finite(value) or f"{value:.15g}"
     if isinstance(value, (list, tuple)):
         if name == "stages":
             try:
-                return ",".join(f"{format_duration(seconds)}:{int(users)}" for seconds, users in value)
+                return ",".join(f"{format_limit(seconds)}:{int(users)}" for seconds, users in value)
             except (TypeError, ValueError):
                 # Stored by another version in another format.
                 pass

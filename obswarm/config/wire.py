@@ -1,14 +1,17 @@
-"""A RunConfig as plain values for MessagePack, and back: every value is checked against the type of its field."""
+"""A RunConfig as plain values for MessagePack, and back: every value is checked against the type of its field.
+
+A master service gets all settings that travel, workers get those that they need.
+"""
 
 import math
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from obswarm.config.run_config import SETTINGS, RunConfig
-from obswarm.config.setting import Source
+from obswarm.config.setting import Scope, Setting, Source
 
 _MOST_ENTRIES = 10_000
 _LONGEST_TEXT = 1_000_000
@@ -39,6 +42,35 @@ def from_wire(values: Any, release: str) -> RunConfig:
     for name in config.origins:
         if name not in SETTINGS:
             raise BadConfig(f"there is no setting {name[:50]!r}")
+    _check_limits(config)
+    return config
+
+
+def to_workers(config: RunConfig) -> dict[str, Any]:
+    """Return the settings that workers need, by name, as lists, strings and numbers."""
+    return {each.name: _plain(config.value(each.name)) for each in _of_workers()}
+
+
+def from_master(values: Any) -> RunConfig:
+    """Return a RunConfig from the result of `to_workers`; a setting that is not in it has its default. Raises BadConfig
+    for invalid values, and for settings that workers of this release do not know."""
+    if not isinstance(values, dict):
+        raise BadConfig("the settings are not a table")
+    known = {each.name: each for each in _of_workers()}
+    for name in values:
+        if name not in known:
+            raise BadConfig(f"there is no setting {str(name)[:50]!r} of workers")
+    config = RunConfig.of({name: _made(known[name].type, value, name) for name, value in values.items()}, {})
+    _check_limits(config)
+    return config
+
+
+def _of_workers() -> Iterator[Setting]:
+    return (each for each in SETTINGS.values() if each.scope is Scope.WORKERS)
+
+
+def _check_limits(config: RunConfig) -> None:
+    """Raise BadConfig if a value is not within the limits of its setting."""
     for each in SETTINGS.values():
         value = config.value(each.name)
         if each.choices is not None and value is not None and value.upper() not in map(str.upper, each.choices):
@@ -47,7 +79,6 @@ def from_wire(values: Any, release: str) -> RunConfig:
             raise BadConfig(f"{each.name} is not from {each.limits[0]:,} to {each.limits[1]:,}")
         if isinstance(value, float) and (value < 0 or not math.isfinite(value)):
             raise BadConfig(f"{each.name} is negative or not finite")
-    return config
 
 
 def _plain(value: Any) -> Any:

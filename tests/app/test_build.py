@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from obswarm import clock
-from obswarm.api import Environment, Events, ObswarmError, User, task
+from obswarm.api import Environment, Events, ObswarmError, User, new_option_values, task
 from obswarm.app import build as module
-from obswarm.app import planning
+from obswarm.app import planning, unfinished
 from obswarm.app.build import (
     WORKER_COMMAND,
     build_local_run,
@@ -18,10 +18,10 @@ from obswarm.app.build import (
     build_run,
     check_config,
     keys_of,
-    recover_run,
 )
 from obswarm.app.guards_setup import simple_guards
 from obswarm.app.session import RunSession
+from obswarm.app.unfinished import recover_run
 from obswarm.cluster import Job, derive_keys
 from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import LocalGenerator, Output, Outputs, Ramp, Run, StagesSchedule
@@ -125,8 +125,10 @@ def test_processes_of_this_machine_read_the_files_where_they_are(config: Any, tm
     assert (local.command, local.count) == (WORKER_COMMAND, 3)
     job = generator.job
     assert job.files == (str(tmp_path / "shop_test.py"),)
-    assert (job.root, job.user_classes, job.host) == (str(tmp_path), ("Visitor", "Buyer"), "http://other.example")
-    assert (job.stop_timeout_s, job.max_endpoints, job.detailed_timings, job.trace_share) == (2.0, 50, True, 0.0)
+    assert (job.root, job.user_classes) == (str(tmp_path), ("Visitor", "Buyer"))
+    load = job.config.load
+    assert (load.host, load.stop_timeout, load.max_endpoints, load.timings) == ("http://other.example", 2.0, 50, True)
+    assert load.trace_sample is None
     assert (generator.spec.bundle, generator.options["max_endpoints"]) == (None, 50)
     assert generator.options["by_capacity"]
 
@@ -136,7 +138,8 @@ def test_as_many_processes_as_are_needed_begin_with_none_given(config: Any) -> N
     (generator,) = MadeGenerator.made
     assert generator.options["local"].count is None
     assert not generator.options["by_capacity"]
-    assert (generator.job.trace_share, generator.job.loglevel) == (0.5, "DEBUG")
+    job_config = generator.job.config
+    assert (job_config.load.trace_sample, job_config.outputs.loglevel) == (0.5, "debug")
 
 
 def test_a_run_of_imported_classes_needs_no_files(tmp_path: Path) -> None:
@@ -176,7 +179,8 @@ def test_workers_elsewhere_are_sent_the_files(config: Any, tmp_path: Path) -> No
     assert generator.spec.file_hash
     (journal,) = Writer.made
     assert journal.path == Path(".obswarm/master-6001.run")
-    assert journal.options == {"test": "shop_test.py", "host": "http://shop.example", "may_fail": True}
+    options = {"test": "shop_test.py", "host": "http://shop.example", "may_fail": True, "queried_rates": {}}
+    assert journal.options == options
     assert run.run_id == journal.run_id == generator.spec.run_id
 
 
@@ -204,7 +208,7 @@ def test_a_run_that_is_gone_on_with_keeps_its_id_and_does_not_wait_for_alerts(
 ) -> None:
     recovered = SimpleNamespace(run_id="left", started_wall_s=123.0)
     monkeypatch.setattr(module, "recover_run", lambda config, digest: recovered)
-    monkeypatch.setattr(module, "_run", lambda config, plan, generator, guards, outputs, **options: options)
+    monkeypatch.setattr(module, "_run", lambda *_, **options: options)
     session = build_master_run(config(earlier_alerts="wait"), display)
     options: Any = run_of(session)
     assert (options["run_id"], options["earlier"]) == ("left", recovered)
@@ -296,10 +300,10 @@ def left(config: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
             return found
 
         aside.clear()
-        monkeypatch.setattr(module, "read_journal", read)
+        monkeypatch.setattr(unfinished, "read_journal", read)
         return recover_run(config(state_file=str(state), fresh=fresh), "digest"), len(aside)
 
-    monkeypatch.setattr(module, "put_aside", put_aside)
+    monkeypatch.setattr(unfinished, "put_aside", put_aside)
     return recover
 
 
@@ -317,7 +321,7 @@ def test_a_run_whose_workers_have_given_up_is_put_aside(left: Any, capsys: pytes
 def test_a_run_of_another_load_test_is_not_gone_on_with_by_accident(left: Any) -> None:
     with pytest.raises(ObswarmError) as raised:
         left(Left(digest="another"))
-    assert str(raised.value).startswith("The run left was left 3 s ago by a master with another load test or other")
+    assert str(raised.value).startswith("The run left was left 3s ago by a master with another load test or other")
     assert str(raised.value).endswith(
         "Use the same load test and options to continue it, or --fresh to start a new run."
     )
@@ -332,3 +336,52 @@ def test_fresh_begins_anew_and_keeps_what_was_there(left: Any, capsys: pytest.Ca
 def test_a_state_that_cannot_be_read_is_an_error_unless_it_is_to_be_fresh(left: Any) -> None:
     with pytest.raises(ObswarmError, match="cannot be read"):
         left(ObswarmError("cannot be read"))
+
+
+_SHAPE = """
+from obswarm import LoadTestShape
+
+class Curve(LoadTestShape):
+    use_common_options = {common}
+
+    def tick(self):
+        return None
+"""
+
+
+@pytest.mark.parametrize("common", [False, True])
+def test_a_shape_is_ended_by_the_run_time_unless_it_reads_that_itself(
+    config: Any, loadtest: Any, caplog: pytest.LogCaptureFixture, common: bool
+) -> None:
+    loadtest(_LOADTEST + _SHAPE.format(common=common), "shop_test.py")
+    run = run_of(build_run(config(workers=0, users=3, run_time=60.0), display))
+    assert run.statistics.planned_s == (None if common else 60.0)
+    said = "The load comes from the shape Curve; --users and --spawn-rate are not used."
+    assert (said in caplog.messages) is not common
+
+
+def test_stages_of_the_file_end_with_the_run_time(config: Any, loadtest: Any) -> None:
+    loadtest(_LOADTEST + "\nfrom obswarm import Stages\nclass Peak(Stages):\n    stages = '60s:5'\n", "shop_test.py")
+    assert run_of(build_run(config(workers=0, run_time=20.0), display)).statistics.planned_s == 20.0
+
+
+def test_the_parsed_options_have_the_names_of_locust(config: Any) -> None:
+    given = config(
+        arguments=("shop_test.py", "Buyer"), workers=2, users=4, spawn_rate=2.0, run_time=60.0, tags=("a,b",), csv="out"
+    )
+    tagged = _LOADTEST.replace("    @task\n", "    @tag('a')\n    @task\n").replace(
+        "constant, task", "constant, tag, task"
+    )
+    Path("shop_test.py").write_text(tagged)
+    session = build_run(given, display)
+    options = session._environment.parsed_options
+    values = {name: getattr(options, name) for name in ("num_users", "spawn_rate", "run_time", "tags", "csv_prefix")}
+    assert values == {"num_users": 4, "spawn_rate": 2.0, "run_time": 60.0, "tags": ["a", "b"], "csv_prefix": "out"}
+    assert (options.user_classes, options.master, options.processes, options.worker) == (["Buyer"], True, 2, False)
+    assert set(new_option_values()) <= set(vars(options))
+    environment = session._environment
+    assert list(environment.available_user_classes or {}) == ["Visitor", "Buyer"]
+    assert list(environment.user_classes_by_name) == ["Buyer"]
+    run_of(session)
+    (generator,) = MadeGenerator.made
+    assert generator.job.options["num_users"] == 4

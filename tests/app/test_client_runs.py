@@ -57,6 +57,7 @@ def plan(folder: Path, *hosts: str | None) -> Any:
         loaded=Namespace(opened=[], custom=custom),
         environment=environment,
         loadtest=Namespace(guards=()),
+        requirements={},
     )
 
 
@@ -191,7 +192,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setattr("obswarm.app.session._Signals.__enter__", lambda self: self)
         monkeypatch.setattr("obswarm.app.session._Signals.__exit__", lambda self, *_: None)
         given = {"no_store": True, **given}
-        return run_remotely(config(**given), master, lambda config: shown), shown, client
+        return run_remotely(config(**given), master, lambda config: shown)[1], shown, client
 
     return run
 
@@ -263,14 +264,13 @@ def test_a_second_request_to_stop_does_not_begin_again() -> None:
         submit=lambda request: ("number", 1),
         stop=lambda number, reason, abort: stops.append(abort),
         restarts=0,
-        give_up_at_s=0.0,
+        give_up_at=lambda time_s: None,
     )
     run = RemoteRun(client, RunRequest(RunConfig(), [], False, "", b""), Outputs([]))
     run.stop(SIGTERM)
     first = run._insisting
     run.stop(SIGTERM)
     assert run._insisting is first
-    run._is_over = True
     assert first is not None
     first.kill()
     run.abort(SIGTERM)

@@ -75,7 +75,29 @@ def test_an_unknown_name_is_refused_with_those_that_there_are(packages: Packages
         make("snik=http://user:secret@127.0.0.1")
 
 
-def test_without_any_package_that_is_said() -> None:
+def test_an_output_of_a_file_needs_no_package(packages: Packages, tmp_path: Path) -> None:
+    (tmp_path / "my_sink.py").write_text(GOOD)
+    (sink,) = make("my_sink:Sink=http://127.0.0.1/?a=b")
+    assert sink.params == OutputParams("http://127.0.0.1/?a=b", "--output my_sink:Sink", {"users": 3})
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("my_sink:Snik", r"the output of the module my_sink cannot be used:\nAttributeError: .*Snik"),
+        ("your_sink:Sink", r"the output of the module your_sink cannot be used:\nModuleNotFoundError: .*your_sink"),
+        ("my_sink:nothing", r"my_sink:nothing of the module my_sink returned object, which is not an obswarm\.Output"),
+        ("my_sink.py:Sink()", r"write the name of a Python module and of a class in it as MODULE:CLASS\.$"),
+        (":Sink", r"write the name of a Python module"),
+    ],
+)
+def test_a_file_without_the_output_is_named(packages: Packages, tmp_path: Path, name: str, reason: str) -> None:
+    (tmp_path / "my_sink.py").write_text(GOOD)
+    with pytest.raises(ObswarmError, match=reason):
+        make(name)
+
+
+def test_an_unknown_output_without_any_package_is_refused() -> None:
     with pytest.raises(ObswarmError, match="no package that adds outputs is installed"):
         make_outputs(["sink"], {}, installed=())
 

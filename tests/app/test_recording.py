@@ -30,12 +30,12 @@ from obswarm.config import SETTINGS, FileConfig, Origin, RunConfig, Source
 from obswarm.engine import Outputs, RunResult
 from obswarm.record import Annotation, AnnotationKind, MetricKey, RunInfo, RunMetadata, RunRecord, Snapshot
 from obswarm.store import FILE, RunWriter, Store, read_run
-from obswarm.targets import SourceError, Target
+from obswarm.targets import Sample, SourceError, Target
 from tests.support.fake_time import FakeTime
 from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 RUN: Any = SimpleNamespace(run_id="20260131-120000-abcd", stop=None, abort=None)
-ABOUT = RunMetadata("1.0.0", {"users": 5})
+METADATA = RunMetadata("1.0.0", {"users": 5})
 
 
 def nothing_required(result: RunResult) -> Sequence[Any]:
@@ -49,10 +49,10 @@ def config(file: FileConfig | None = None, **given: Any) -> RunConfig:
 
 def recording(folder: Path, **changed: Any) -> Recording:
     plain: dict[str, Any] = {
-        "about": ABOUT,
+        "metadata": METADATA,
         "source": None,
         "file": FileConfig(),
-        "report": None,
+        "reports": (),
         "evaluate": nothing_required,
     }
     return Recording(folder, **plain | changed)
@@ -120,7 +120,7 @@ def test_the_store_and_its_report_are_what_the_options_say(tmp_path: Path, monke
     custom.secrets = set()
     made = recording_of(config(store=str(tmp_path / "kept"), users=3), [file], custom, None, nothing_required)
     assert made is not None
-    assert made.report is not None
+    assert made.reports
     assert not (tmp_path / "kept").exists(), "it is made when the run starts"
     make_run(made)
     made.close()
@@ -131,7 +131,7 @@ def test_the_store_and_its_report_are_what_the_options_say(tmp_path: Path, monke
         assert [each.text for each in store.loadtests(info)] == [b"hello"]
     without = recording_of(config(store=str(tmp_path / "kept"), no_report=True), [file], custom, None, nothing_required)
     assert without is not None
-    assert without.report is None
+    assert without.reports == []
     without.close()
 
 
@@ -199,9 +199,9 @@ def test_a_run_is_there_with_everything_that_it_told(tmp_path: Path) -> None:
 def test_the_report_is_written_after_the_run_is_stored_and_its_place_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = recording(tmp_path, report=ReportFile(tmp_path / FILE, partial(report_of, tmp_path)))
-    assert made.report is not None
-    outputs = Outputs([made, made.report])
+    made = recording(tmp_path, reports=[ReportFile(tmp_path / FILE, partial(report_of, tmp_path))])
+    assert made.reports
+    outputs = Outputs([made, made.reports[0]])
     outputs.start(RUN)
     run = MadeUpRun([outputs])
     last = run.second({PAGE: [0.01]})
@@ -238,6 +238,10 @@ class Targets:
         if self.error is not None:
             raise self.error
         return [float(self.asked) if number == 0 else None for number, _ in enumerate(queries)]
+
+    def query(self, query: str) -> list[Sample]:
+        """There are no metrics of statements."""
+        return []
 
 
 class Samples:
@@ -390,3 +394,24 @@ def test_a_run_is_kept_also_when_old_ones_cannot_be_removed(
     made.close()
     assert "Old runs could not be removed from the store: The run store is locked." in caplog.text
     assert record_of(tmp_path, RUN.run_id).info.ended_s is not None
+
+
+def test_a_report_without_a_store_needs_a_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module, "TemporaryFolder", full)
+    custom = OptionValues()
+    custom.secrets = frozenset()
+    config = RunConfig.of({"no_store": True, "html": str(tmp_path / "a.html")}, {})
+    with pytest.raises(ObswarmError, match="--html needs a temporary folder, which cannot be written: No space left"):
+        recording_of(config, [Path(__file__)], custom, None, nothing_required)
+
+
+def test_a_report_of_a_run_that_is_not_in_the_store_says_so(tmp_path: Path) -> None:
+    made = recording(tmp_path)
+    made._open()
+    report = ReportFile(tmp_path / FILE, partial(report_of, tmp_path))
+    with pytest.raises(ObswarmError, match=r"^The run is not in the store, from which its report is made\.$"):
+        report.finish(result_of(MadeUpRun([]).second({PAGE: [0.1]})))
+    made.close()

@@ -36,7 +36,7 @@ class Child:
     def variable(self) -> tuple[str, str, str]:
         return self.options["env"][module._VARIABLE].partition(":")  # type: ignore[no-any-return]
 
-    def say_that_it_is_meant(self) -> None:
+    def announce_end(self) -> None:
         (descriptor,) = self.options["pass_fds"]
         os.write(descriptor, b".")
 
@@ -53,7 +53,7 @@ def crash(code: int) -> Callable[[Child], int]:
 
 def end(code: int) -> Callable[[Child], int]:
     def does(child: Child) -> int:
-        child.say_that_it_is_meant()
+        child.announce_end()
         return code
 
     return does
@@ -144,7 +144,7 @@ def test_a_child_that_ends_otherwise_is_started_again_whatever_its_exit_code(
     ]
 
 
-def test_one_that_crashes_at_once_is_started_again_after_longer_and_longer_pauses(
+def test_a_process_that_crashes_at_once_is_restarted_with_growing_pauses(
     run: Callable[[Children], int | None],
 ) -> None:
     children = Children(*[crash(1)] * 9, end(0))
@@ -152,9 +152,7 @@ def test_one_that_crashes_at_once_is_started_again_after_longer_and_longer_pause
     assert children.pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
 
 
-def test_one_that_has_lived_for_a_while_is_started_again_soon(
-    run: Callable[[Children], int | None], clock: Clock
-) -> None:
+def test_a_process_that_ran_for_a_while_is_restarted_soon(run: Callable[[Children], int | None], clock: Clock) -> None:
     def live(child: Child) -> int:
         clock.now += 31.0
         return 1
@@ -260,18 +258,18 @@ def test_a_process_without_that_parent_says_nothing(
 
 
 def test_a_child_works_and_ends_with_its_parent(said: list[tuple[int, bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
+    requested: list[tuple[int, int]] = []
 
     class Libc:
         def __init__(self, *arguments: Any, **options: Any) -> None: ...
 
         def prctl(self, option: int, kind: int) -> None:
-            asked.append((option, kind))
+            requested.append((option, kind))
 
     monkeypatch.setattr(module.ctypes, "CDLL", Libc)
     monkeypatch.setattr(module.sys, "platform", "linux")
     assert supervise() is None
-    assert asked == [(1, signal.SIGKILL)]
+    assert requested == [(1, signal.SIGKILL)]
 
 
 def test_a_child_whose_parent_has_gone_meanwhile_ends_at_once(

@@ -186,7 +186,7 @@ def test_a_run_and_its_outputs_are_called_in_their_order(capsys: pytest.CaptureF
 
 def test_files_are_written_before_the_summary_and_the_json_result_after_everything(tmp_path: Path) -> None:
     given = config(csv=str(tmp_path / "shop"), junit=str(tmp_path / "junit.xml"), json_file=str(tmp_path / "r.json"))
-    recording: Any = SimpleNamespace(name="recording", report=Noted("report", []))
+    recording: Any = SimpleNamespace(name="recording", reports=(Noted("report", []),))
     outputs = outputs_of(given, Shown([]), lambda result: (), recording, [Noted("other", [])])
     assert [output.name for output in outputs] == [
         "other",
@@ -198,7 +198,7 @@ def test_files_are_written_before_the_summary_and_the_json_result_after_everythi
         "report",
         f"--json {tmp_path / 'r.json'}",
     ]
-    recording.report = None
+    recording.reports = ()
     assert "report" not in [each.name for each in outputs_of(given, Shown([]), lambda result: (), recording)]
     assert file_outputs(RunConfig(), lambda result: ()) == ([], [])
 

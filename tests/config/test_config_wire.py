@@ -12,10 +12,13 @@ from obswarm.config import (
     FileConfig,
     Origin,
     RunConfig,
+    Scope,
     Source,
     TargetTable,
+    from_master,
     from_wire,
     to_wire,
+    to_workers,
 )
 
 RELEASE = "1.0.0"
@@ -31,7 +34,7 @@ SAMPLES: dict[Any, Any] = {
     tuple[str, int]: ("127.0.0.2", 9),
     tuple[tuple[float, int], ...] | None: ((1.5, 3), (2.0, 0)),
 }
-CHOSEN = {"loglevel": "DEBUG", "balance": "equal", "earlier_alerts": "wait"}
+CHOSEN = {"arrivals": "poisson", "loglevel": "DEBUG", "balance": "equal", "earlier_alerts": "wait"}
 VALUES = {name: CHOSEN.get(name, SAMPLES[each.type]) for name, each in SETTINGS.items()}
 FULL = RunConfig.of(
     VALUES,
@@ -107,3 +110,33 @@ def test_what_is_no_configuration_of_this_release_is_refused(path: str, value: A
 def test_what_is_none_at_all(value: Any) -> None:
     with pytest.raises(BadConfig):
         from_wire(value, RELEASE)
+
+
+def to_a_worker(config: RunConfig, **changed: Any) -> Any:
+    return msgpack.unpackb(msgpack.packb(to_workers(config) | changed))
+
+
+def test_workers_get_the_settings_that_they_need_and_no_others() -> None:
+    arrived = from_master(to_a_worker(FULL))
+    for name, each in SETTINGS.items():
+        assert arrived.value(name) == (VALUES[name] if each.scope is Scope.WORKERS else each.default)
+    assert from_master({}) == RunConfig(), "an older master does not send every setting"
+
+
+@pytest.mark.parametrize(
+    ("changed", "text"),
+    [
+        ({"users": 5}, "there is no setting 'users' of workers"),
+        ({"timings": "yes"}, "timings has the wrong type"),
+        ({"max_endpoints": 1}, "max_endpoints is not from 2 to 100,000"),
+        ({"stop_timeout": -1.0}, "stop_timeout is negative or not finite"),
+    ],
+)
+def test_what_is_no_part_of_a_configuration_for_workers_is_refused(changed: dict[str, Any], text: str) -> None:
+    with pytest.raises(BadConfig, match=text):
+        from_master(to_a_worker(FULL, **changed))
+
+
+def test_settings_of_workers_that_are_no_table_are_refused() -> None:
+    with pytest.raises(BadConfig, match="not a table"):
+        from_master([1])

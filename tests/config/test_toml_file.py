@@ -24,7 +24,7 @@ def refusal(folder: Path, text: str | bytes, name: str = "obswarm.toml") -> str:
 
 
 # Which file.
-def test_without_a_file_nothing_is_said(tmp_path: Path) -> None:
+def test_no_message_without_a_file(tmp_path: Path) -> None:
     assert read_file_config(None, tmp_path) == FileConfig()
     assert read_file_config(None, None) == FileConfig()
     write(tmp_path, '[tool.ruff]\nselect = ["E"]\n', "pyproject.toml")

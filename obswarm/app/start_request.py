@@ -1,0 +1,143 @@
+"""A run that was requested on the page or by the API, as a configuration and the load test's options."""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from msgspec import UNSET
+
+from obswarm.api import ObswarmError, OptionValues, events, format_rate_stages, make_parser
+from obswarm.api import parse_stages as parse_stages_text
+from obswarm.api.arrivals import parse_rate_stages
+from obswarm.api.options import option_arguments
+from obswarm.app.planning import LoadedTest
+from obswarm.config import MOST_USERS, SETTINGS, Origin, RunConfig, Source
+from obswarm.defaults import LONGEST_RUN_S
+from obswarm.redact import register_secret
+from obswarm.sanitize import is_clean
+from obswarm.units import parse_duration
+from obswarm.web.rest.requests import Start
+
+
+def config_of(config: RunConfig, request: Start) -> RunConfig:
+    """Return the configuration of a requested run; what the request leaves out is that of `config`. Raises
+    ObswarmError."""
+    values: dict[str, Any] = {}
+    kinds = [request.users is not None or request.spawn_rate is not None, request.stages, request.arrival_rate]
+    if sum(map(bool, kinds)) > 1:
+        raise ObswarmError("users and spawn_rate, stages, and arrival_rate exclude each other; give one of them.")
+    if any(kinds):
+        values |= {"users": None, "spawn_rate": None, "stages": None, "arrival_rate": None}
+        values |= {"users": request.users or config.load.users, "spawn_rate": request.spawn_rate} if kinds[0] else {}
+        values |= {"stages": _stages(request.stages)} if request.stages else {}
+        values |= {"arrival_rate": _rate(request.arrival_rate)} if request.arrival_rate else {}
+        if kinds[0] and request.spawn_rate is None:
+            values["spawn_rate"] = config.load.spawn_rate
+    if request.run_time is not None:
+        values["run_time"] = _run_time(request.run_time)
+    if request.host is not UNSET:
+        values["host"] = _host(request.host or "")
+    for name, given in (("tags", request.tags), ("exclude_tags", request.exclude_tags)):
+        if given is not UNSET:
+            values[name] = tuple(given)
+    if request.profile is not UNSET:
+        values["profile"] = request.profile or None
+    changed = config.replaced(values)
+    origins = {name: Origin(Source.COMMAND_LINE, SETTINGS[name].option) for name, each in values.items() if each}
+    kept = {name: each for name, each in config.origins.items() if name not in values}
+    return replace(changed, origins=kept | origins)
+
+
+def loaded_for(loaded: LoadedTest, request: Start, arguments: Sequence[str], file: Mapping[str, Any]) -> LoadedTest:
+    """Return the load test with the classes, tags and options of a requested run. `arguments` are those of the command
+    line, `file` the values of obswarm.toml. Raises ObswarmError."""
+    changes: dict[str, Any] = {}
+    if request.user_classes is not UNSET:
+        loaded.loadtest.chosen(request.user_classes)
+        changes["names"] = tuple(request.user_classes)
+    for name, given in (("tags", request.tags), ("exclude_tags", request.exclude_tags)):
+        if given is not UNSET:
+            changes[name] = tuple(given)
+    if request.options:
+        changes["custom"] = _options(loaded, request.options, arguments, file)
+    return replace(loaded, **changes)
+
+
+def _options(
+    loaded: LoadedTest, given: Mapping[str, Any], arguments: Sequence[str], file: Mapping[str, Any]
+) -> OptionValues:
+    parser = make_parser(events, loaded.loadtest.name, file)
+    actions = {action.dest: action for action in parser._actions}
+    further: list[str] = []
+    flags: dict[str, Any] = {}
+    for name, value in given.items():
+        action = actions.get(name)
+        if action is None:
+            known = ", ".join(actions) or "none"
+            raise ObswarmError(f"options: the load test has no option {name!r}; it has {known}.")
+        if value is None:
+            continue
+        if isinstance(action, argparse._StoreTrueAction | argparse._StoreFalseAction | argparse.BooleanOptionalAction):
+            if not isinstance(value, bool):
+                raise ObswarmError(f"options: {name} is {value!r}; it has to be true or false.")
+            flags[name] = value
+        elif not action.option_strings:
+            raise ObswarmError(f"options: {name} cannot be set here.")
+        else:
+            texts = tuple(map(str, value)) if isinstance(value, list) else _text_of(value)
+            if name in parser.secrets:
+                for text in texts if isinstance(texts, tuple) else (texts,):
+                    register_secret(text)
+            further += option_arguments(action, f"options.{name}", texts)
+    values = OptionValues()
+    values.secrets, values.secret_flags, values.long_names = parser.secrets, parser.secret_flags, parser.long_names
+    parser.parse_known_args([*arguments, *further], values)
+    for name, value in flags.items():
+        setattr(values, name, value)
+    return values
+
+
+def _text_of(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _stages(text: str | None) -> tuple[tuple[float, int], ...]:
+    try:
+        stages = parse_stages_text(text or "")
+    except ValueError as error:
+        raise ObswarmError(f"stages: {error}.") from None
+    if max(stage.users for stage in stages) > MOST_USERS:
+        raise ObswarmError(f"stages: more than {MOST_USERS:,} users.")
+    if sum(stage.duration_s for stage in stages) > LONGEST_RUN_S:
+        raise ObswarmError("stages: longer than 30 days altogether.")
+    return tuple((stage.duration_s, stage.users) for stage in stages)
+
+
+def _rate(text: str | None) -> str:
+    if "/" not in (text or ""):
+        # The name of a file on the command line; files of the server are not read for its clients.
+        raise ObswarmError(f"arrival_rate is {text!r}; write it like 200/s, or 30s:50/s,2m:400/s.")
+    try:
+        return format_rate_stages(parse_rate_stages(text or ""))
+    except ValueError as error:
+        raise ObswarmError(f"arrival_rate: {error}.") from None
+
+
+def _run_time(text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise ObswarmError(f"run_time: {error}.") from None
+    if not 0 < seconds <= LONGEST_RUN_S:
+        raise ObswarmError(f"run_time is {text!r}; it has to be above 0s, and at most 30 days.")
+    return seconds
+
+
+def _host(text: str) -> str | None:
+    stripped = text.strip()
+    if not is_clean(stripped):
+        raise ObswarmError(f"host is {text!r}; write it like https://www.example.com.")
+    return stripped or None
