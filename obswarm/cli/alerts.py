@@ -10,8 +10,8 @@ from obswarm.api import ObswarmError
 from obswarm.app.sources import check_url
 from obswarm.cli.options import option
 from obswarm.guards.alerts import ACTION_LABEL
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, quoted, trouble_of
-from obswarm.streams import say
+from obswarm.http import ApiAccess, ApiSession, ApiTarget, failure_of, naming_of_token, quoted, trouble_of
+from obswarm.streams import echo
 from obswarm.web import ALERTS_PATH, PORT
 
 _TIMEOUT_S = 5.0
@@ -47,7 +47,9 @@ def alerts() -> None:
 @option("--send", is_flag=True, help="Have the run perform the action, instead of only showing it.", envvar=None)
 @click.pass_context
 def test(ctx: click.Context, /, **options: Any) -> None:
-    """Send a sample alert to a running master, and show the action that the run would perform.
+    """Show how a run would react to a sample alert.
+
+    The alert is sent to the running master, which responds with the action.
 
     The run performs no action unless --send is given.
     """
@@ -63,7 +65,7 @@ def test(ctx: click.Context, /, **options: Any) -> None:
     for verdict in _send(options["url"].rstrip("/") + ALERTS_PATH, options["token"] or "", labels, options["send"]):
         heading = "Action" if options["send"] else "Action with --send"
         action = verdict["action"] or "none"
-        say(f"{verdict['alertname']} ({verdict['status']}). {heading}: {action} ({verdict['reason']}).")
+        echo(f"{verdict['alertname']} ({verdict['status']}). {heading}: {action} ({verdict['reason']}).")
 
 
 def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[dict[str, Any]]:
@@ -80,7 +82,7 @@ def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[di
             }
         ],
     }
-    asked = Asked(url, ApiAccess(token=token or None), naming_of_token("--token"))
+    target = ApiTarget(url, ApiAccess(token=token or None), naming_of_token("--token"))
     try:
         with ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S) as session:
             answer = session.post(
@@ -91,11 +93,11 @@ def _send(url: str, token: str, labels: dict[str, str], really: bool) -> list[di
             )
     except requests.RequestException as error:
         raise ObswarmError(
-            f"No run responds at {url}: {failure_of(error, asked, _TIMEOUT_S).reason}. Start a run, or set --url."
+            f"No run responds at {url}: {failure_of(error, target, _TIMEOUT_S).reason}. Start a run, or set --url."
         ) from None
     if answer.status_code == 401:
         raise ObswarmError(f"{url} does not accept the token; set --token to the one printed when the run started.")
-    failure = trouble_of(answer, asked, "has no alerts API at that path")
+    failure = trouble_of(answer, target, "has no alerts API at that path")
     if failure is not None:
         raise ObswarmError(f"The server at {url} {failure.text}. Set --url to the address of a run.")
     try:

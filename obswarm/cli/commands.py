@@ -1,7 +1,6 @@
 """The commands of `obswarm` by name. The module of a command is imported when the command is called: to import those of
 all commands takes several times as long as the shortest command itself."""
 
-import re
 from collections.abc import Iterator, Mapping, MutableMapping
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -9,9 +8,8 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
+from obswarm.cli.places import places_of, with_place
 from obswarm.errors import ObswarmError
-
-_PLACES = "obswarm.places"
 
 
 class CommandRow(NamedTuple):
@@ -25,30 +23,35 @@ class CommandRow(NamedTuple):
 
 
 COMMANDS = {
+    "demo": CommandRow("demo:demo", "Run a demo: a load test that overloads an embedded site."),
     "run": CommandRow("run:run", "Run a load test."),
+    "find-limit": CommandRow("find_limit:find_limit", "Find the highest load that meets the requirements."),
+    "config": CommandRow("config:config", "Show the settings of a run, and their origins."),
     "master": CommandRow("master:master", "Run a load test on workers of other machines."),
     "worker": CommandRow("worker:worker", "Run users for a master, and report statistics to it."),
     "runs": CommandRow("runs_show:runs", "List, show, tag, export and remove stored runs."),
-    "report": CommandRow("report:report", "Write the report of a run as one HTML file that needs no network."),
+    "report": CommandRow("report:report", "Write the report of a run as one HTML file."),
+    "explain": CommandRow("explain:explain", "Explain what saturated first in a run."),
     "compare": CommandRow("compare:compare", "Compare a run with an earlier one, BASE."),
+    "ctl": CommandRow("ctl:ctl", "Show and control a run through its server."),
+    "mcp": CommandRow("mcp:mcp", "Serve tools for assistants by the Model Context Protocol."),
     "targets": CommandRow("targets:targets", "Show the current metrics of the targets."),
     "alerts": CommandRow("alerts:alerts", "Test how a run reacts to alerts."),
-    "up": CommandRow("up:up", "Start master, workers, Prometheus, Alertmanager and Grafana in Docker."),
-    "down": CommandRow("stack:down", "Stop the stack and remove its containers and networks."),
+    "up": CommandRow("up:up", "Start a stack: master, workers and Grafana in Docker."),
+    "down": CommandRow("stack:down", "Stop the stack of `obswarm up`."),
     "status": CommandRow("stack:status", "Show the state of the stack's services."),
-    "logs": CommandRow("stack:logs", "Print the logs of the stack's services, or only of each SERVICE."),
+    "logs": CommandRow("stack:logs", "Print the logs of the stack's services."),
     "scale": CommandRow("stack:scale", "Change the number of worker containers."),
+    "k8s": CommandRow("kubernetes:k8s", "Run a master and workers on Kubernetes, without Helm."),
     "dashboards": CommandRow(
         "dashboards:dashboards",
-        "Export dashboards and alert rules, or push dashboards to a Grafana.",
+        "Export the dashboards, or push them to a Grafana.",
     ),
     "container-stats": CommandRow(
         "container_stats:container_stats",
-        "Export the resource usage of labelled containers to Prometheus.",
+        "Export the resource usage of containers to Prometheus.",
     ),
-    "demo": CommandRow("demo:demo", "Run a demo: a load test that overloads an embedded site."),
-    "config": CommandRow("config:config", "Show the configuration of a run: every value and its origin."),
-    "migrate": CommandRow("migrate:migrate", "Show how locustfiles look with obswarm's own names, as a diff."),
+    "migrate": CommandRow("migrate:migrate", "Show a locustfile with obswarm's own names, as a diff."),
     "worker-process": CommandRow(
         "worker_process:worker_process",
         "Run one worker process of `obswarm worker --processes` or `obswarm run`, which starts it; ends with its"
@@ -56,8 +59,8 @@ COMMANDS = {
         hidden=True,
     ),
 }
-"""In the order in which obswarm.toml's errors list their keys. tests/cli/test_commands.py compares the texts with those
-of the commands."""
+"""In the order of `obswarm --help`, and of the keys that errors of obswarm.toml list. tests/cli/test_commands.py
+compares the texts with those of the commands."""
 
 
 class CommandsOnDemand(MutableMapping[str, click.Command]):
@@ -87,6 +90,13 @@ class CommandsOnDemand(MutableMapping[str, click.Command]):
         return len(self._commands)
 
 
+class _InOrder(click.Group):
+    """Lists its commands in the order in which they were given."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
 class RootCommand(click.Group):
     """The command `obswarm`, which lists its commands in help and completion without importing them.
 
@@ -97,7 +107,7 @@ class RootCommand(click.Group):
     def __init__(self, name: str | None = None, *, rows: Mapping[str, CommandRow], **settings: Any) -> None:
         super().__init__(name, CommandsOnDemand(rows), **settings)
         shown = [click.Command(name, help=row.short_help, hidden=row.hidden) for name, row in rows.items()]
-        self._shown = click.Group(commands=shown)
+        self._shown = _InOrder(commands=shown)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self._shown.format_commands(ctx, formatter)
@@ -119,23 +129,11 @@ class RootCommand(click.Group):
                 raise
             raise ObswarmError(f"{place}: {error.message}") from None
         except click.UsageError as error:
-            text = _with_place(ctx, error.message)
+            text = with_place(ctx, error.message)
             if text == error.message:
                 raise
             raise ObswarmError(text) from None
         except ObswarmError as error:
             if error.args and isinstance(error.args[0], str):
-                error.args = (_with_place(ctx, error.args[0]), *error.args[1:])
+                error.args = (with_place(ctx, error.args[0]), *error.args[1:])
             raise
-
-
-def places_of(ctx: click.Context) -> dict[str, str]:
-    """By long option: file and key, or the environment's variable, for values that are not from the command line."""
-    found: dict[str, str] = ctx.meta.setdefault(_PLACES, {})
-    return found
-
-
-def _with_place(ctx: click.Context, text: str) -> str:
-    option = re.match(r"--[a-z-]+", text)
-    place = places_of(ctx).get(option[0]) if option is not None else None
-    return text if option is None or place is None else place + text[option.end() :]

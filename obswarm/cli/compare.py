@@ -13,7 +13,7 @@ from obswarm.app import exit_codes
 from obswarm.app.recording import open_store
 from obswarm.app.report_file import write_page
 from obswarm.cli.run_options import store_option
-from obswarm.cli.tables import TEXTS_FROM, Row, columns_that_fit, figures_table, results_table, stacked
+from obswarm.cli.tables import TEXTS_FROM, Row, columns_that_fit, metrics_table, results_table, stacked
 from obswarm.cli.text_console import TextConsole, TextTable, plain, stdout_console
 from obswarm.json_text import to_json
 from obswarm.report import (
@@ -24,7 +24,9 @@ from obswarm.report import (
     comparison_document,
     comparison_page,
     parse_change_limit,
+    target_sentences,
 )
+from obswarm.report.custom_table import custom_title
 from obswarm.report.wording import (
     INCONCLUSIVE,
     SAME,
@@ -34,14 +36,13 @@ from obswarm.report.wording import (
     inconclusive_sentences,
     one_sided_sentences,
     target_metric_name,
-    target_metric_value,
     tone_of,
     value_of,
 )
-from obswarm.stats import TOTAL
+from obswarm.stats import TOTAL, CustomKey
 from obswarm.store import read_run
-from obswarm.streams import say, say_lines
-from obswarm.units import format_names
+from obswarm.streams import echo, echo_lines
+from obswarm.units import format_in_unit, format_names, format_number
 
 _STYLES = {"good": "green", "bad": "bold red"}
 _VERDICT_WIDTH = 18
@@ -63,7 +64,8 @@ def _limits(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     multiple=True,
     callback=_limits,
     metavar="LIMIT",
-    help="Exit with code 5 if a measure has changed by more than this, e.g. 'p95 > +10%'; repeatable.",
+    help="Exit with code 5 if a measure or a metric of the load test has changed by more than this, e.g. 'p95 > +10%';"
+    " repeatable.",
 )
 @click.option("--force", is_flag=True, help="Compare the runs even if load test, load or duration differ.")
 @click.option(
@@ -93,20 +95,22 @@ def compare(
     """
     with open_store(options["store"]) as store:
         records = read_run(store, store.find(base)), read_run(store, store.find(run))
+    for limit in limits:
+        limit.check(*records)
     found = compare_runs(*records, force)
     if as_json:
-        say_lines(to_json(comparison_document(found), indent=2))
+        echo_lines(to_json(comparison_document(found), indent=2))
     else:
         _print(stdout_console(), found)
     if output is not None:
         write_page(output, comparison_page(found, *records))
-        say(output, err=True)
-    broken = [(limit, key, difference) for limit in limits for key, difference in limit.broken(found)]
-    for limit, key, difference in broken:
-        say(f"{limit.text} is exceeded: {key.label} {change_text(difference)}.", err=True)
+        echo(output, err=True)
+    broken = [(limit, name, difference) for limit in limits for name, difference in limit.broken(found)]
+    for limit, name, difference in broken:
+        echo(f"{limit.text} is exceeded: {name} {change_text(difference)}.", err=True)
     for limit in limits:
         for text in limit.inconclusive(found):
-            say(f"{limit.text} is {INCONCLUSIVE}: {text}.", err=True)
+            echo(f"{limit.text} is {INCONCLUSIVE}: {text}.", err=True)
     ctx.exit(exit_codes.REQUIREMENTS if broken else exit_codes.OK)
 
 
@@ -138,9 +142,14 @@ def _print(console: TextConsole, found: Comparison) -> None:
     ]
     if same:
         console.print(f"{SAME.capitalize()}: {format_names([key.label for key in same])}.")
-    changed = [(figure, each) for figure, each in found.targets.items() if each.is_significant]
+    changed = [(metric, each) for metric, each in found.targets.items() if each.is_significant]
     if changed:
         console.print(_targets(console.width, changed))
+    for text in target_sentences(found):
+        console.print(plain(text, "bold"))
+    own = [(key, each) for key, each in found.custom.items() if each.is_significant]
+    if own:
+        console.print(_custom(console.width, own))
     for text in one_sided_sentences(found):
         console.print(plain(text))
     for name, one, other in found.settings:
@@ -167,10 +176,18 @@ def _endpoints(width: int, headings: Sequence[str], rows: Sequence[tuple[str, li
 
 def _targets(width: int, changed: Sequence[tuple[Any, Difference]]) -> RenderableType:
     rows = []
-    for figure, each in changed:
-        values = [target_metric_value(figure.unit, value) for value in (each.change.base, each.change.run)]
-        rows.append((target_metric_name(figure), [*values, change_text(each)]))
-    return figures_table(width, "changed metrics of the target", ("base", "run", "change"), rows, ("base", "run"))
+    for metric, each in changed:
+        values = [format_in_unit(metric.unit, value) for value in (each.change.base, each.change.run)]
+        rows.append((target_metric_name(metric), [*values, change_text(each)]))
+    return metrics_table(width, "changed metrics of the target", ("base", "run", "change"), rows, ("base", "run"))
+
+
+def _custom(width: int, changed: Sequence[tuple[tuple[CustomKey, str], Difference]]) -> RenderableType:
+    rows = []
+    for (key, statistic), each in changed:
+        values = [format_number(value) for value in (each.change.base, each.change.run)]
+        rows.append((f"{custom_title(key)} {statistic}", [*values, change_text(each)]))
+    return metrics_table(width, "changed metrics of the load test", ("base", "run", "change"), rows, ("base", "run"))
 
 
 def _cells(difference: Difference) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from obswarm.app.build import check_config
+from obswarm.cli.locust_options import locust_options
 from obswarm.cli.master import own_master_options
 from obswarm.cli.run import all_run_options, config_of
 from obswarm.cli.run_command import arguments_argument, load_test_command
@@ -14,8 +15,8 @@ from obswarm.command_line import shown_arguments
 from obswarm.config import SETTINGS, AccessConfig, FileConfig, RunConfig, Setting, TargetTable, setting_text
 from obswarm.json_text import to_json
 from obswarm.redact import HIDDEN, is_header_name, redact_value
-from obswarm.streams import say
-from obswarm.units import format_duration, parse_duration
+from obswarm.streams import echo
+from obswarm.units import format_limit
 
 _ORIGIN_AT = 50
 """Column of the origin, unless the value is longer."""
@@ -29,9 +30,10 @@ _SECRET_TABLE = "insert the secrets and uncomment these lines to use them"
 @arguments_argument
 @all_run_options
 @own_master_options
+@locust_options
 @click.pass_context
 def config(ctx: click.Context, /, **_: Any) -> None:
-    """Show the configuration of a run: every value and its origin.
+    """Show the settings of a run, and their origins.
 
     Takes the options of `obswarm run` and `obswarm master`, but runs nothing. The output has the format of
     obswarm.toml, with defaults as comments, and values with secrets as comments with *** in place of the secret. An
@@ -39,15 +41,15 @@ def config(ctx: click.Context, /, **_: Any) -> None:
     """
     found = config_of(ctx)
     check_config(found)
-    say(f"# file: {found.file.path or 'none'}")
+    echo(f"# file: {found.file.path or 'none'}")
     group = ""
     for each in SETTINGS.values():
         if each.path[0] != group:
             group = each.path[0]
-            say(f"# {group}")
-        say(_line(found, each))
+            echo(f"# {group}")
+        echo(_line(found, each))
     for text in _lines_of_file(found.file):
-        say(text)
+        echo(text)
 
 
 def _line(found: RunConfig, each: Setting) -> str:
@@ -90,20 +92,14 @@ def _with_origin(text: str, origin: str) -> str:
 
 def _toml(each: Setting, value: Any) -> str:
     if each.unit == "seconds":
-        return to_json(_duration(value))
+        return to_json(format_limit(value))
     if each.name == "stages":
-        return to_json(",".join(f"{_duration(seconds)}:{users}" for seconds, users in value))
+        return to_json(",".join(f"{format_limit(seconds)}:{users}" for seconds, users in value))
     if each.name == "bind" or each.unit == "bytes":
         return to_json(setting_text(each.name, value))
     if isinstance(value, float):
         return f"{value:.15g}"
     return to_json(_redacted(each, value))
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration like 1m30s if that is exact, else in seconds."""
-    text = format_duration(seconds)
-    return text if parse_duration(text) == seconds else f"{seconds:.15g}s"
 
 
 def _redacted(each: Setting, value: Any) -> Any:
@@ -115,7 +111,7 @@ def _redacted(each: Setting, value: Any) -> Any:
 def _lines_of_file(file: FileConfig) -> Iterator[str]:
     """Return the lines for values of the file that are not options."""
     for key, text in (
-        ("keep_for", "" if file.keep_for is None else to_json(_duration(file.keep_for))),
+        ("keep_for", "" if file.keep_for is None else to_json(format_limit(file.keep_for))),
         ("keep_runs", "" if file.keep_runs is None else str(file.keep_runs)),
     ):
         if text:
@@ -126,6 +122,10 @@ def _lines_of_file(file: FileConfig) -> Iterator[str]:
         yield from _table("targets", _keys_of(target), file.path)
     for guard in file.guards:
         yield from _table("guards", dict(guard), file.path)
+    for kind in file.kinds:
+        yield from _table("kinds", dict(kind.values), file.path)
+        for metric in kind.metrics:
+            yield from _table("kinds.metrics", dict(metric), file.path)
 
 
 def _keys_of(target: TargetTable) -> dict[str, Any]:

@@ -4,11 +4,11 @@ each value with its source for messages."""
 import click
 from click.core import ParameterSource
 
-from obswarm.cli.commands import places_of
 from obswarm.cli.file_option import FileOption
-from obswarm.cli.settings import TopLevelCommand, file_label
+from obswarm.cli.places import places_of
+from obswarm.cli.settings import file_label
 from obswarm.config import SETTINGS, Origin, Source
-from obswarm.streams import say
+from obswarm.streams import echo
 
 _SOURCES = {
     ParameterSource.DEFAULT_MAP: Source.FILE,
@@ -17,16 +17,13 @@ _SOURCES = {
 }
 
 
-class RunCommand(TopLevelCommand):
-    """A command whose options are settings of a RunConfig; resolves options that exclude each other."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        left = super().parse_args(ctx, args)
-        for each in SETTINGS.values():
-            for other in each.excludes:
-                if each.name in ctx.params and other in ctx.params:
-                    _exclude(ctx, each.name, other)
-        return left
+def resolve_exclusions(ctx: click.Context) -> None:
+    """Reset options that exclude each other, but for the one of the highest precedence. Raises click.UsageError if two
+    have the same."""
+    for each in SETTINGS.values():
+        for other in each.excludes:
+            if each.name in ctx.params and other in ctx.params:
+                _exclude(ctx, each.name, other)
 
 
 def origins_of(ctx: click.Context) -> dict[str, Origin]:
@@ -54,7 +51,7 @@ def _exclude(ctx: click.Context, own: str, other: str) -> None:
             f"{_label_of(ctx, own)} and {_label_of(ctx, other)} exclude each other; leave one of them out.", ctx
         )
     nearer, farther = (own, other) if ranks[0] > ranks[1] else (other, own)
-    say(f"Note: {_label_of(ctx, farther)} is not used, because of {_label_of(ctx, nearer)}.", err=True)
+    echo(f"Note: {_label_of(ctx, farther)} is not used, because of {_label_of(ctx, nearer)}.", err=True)
     forget(ctx, farther)
 
 

@@ -37,9 +37,10 @@ logger = logging.getLogger(__name__)
     envvar=None,
 )
 def container_stats(**options: Any) -> None:
-    """Export the resource usage of labelled containers to Prometheus.
+    """Export the resource usage of containers to Prometheus.
 
-    The metrics are CPU time, CPU throttling, memory and network traffic. Runs until Ctrl-C.
+    Only containers with the label of --label are exported. The metrics are CPU time, CPU throttling, memory and network
+    traffic. Runs until Ctrl-C.
     """
     set_up_logging("INFO")
     engine = Engine()

@@ -11,11 +11,11 @@ import requests
 from obswarm.api import ObswarmError
 from obswarm.cli.option_types import http_url
 from obswarm.cli.options import config_option, option, shared_option
-from obswarm.http import ApiAccess, ApiSession, Asked, failure_of, naming_of_token, quoted, trouble_of
+from obswarm.http import ApiAccess, ApiSession, ApiTarget, failure_of, naming_of_token, quoted, trouble_of
 from obswarm.redact import redact_url
 from obswarm.resources import shipped
 from obswarm.sanitize import clean_text
-from obswarm.streams import say
+from obswarm.streams import echo
 
 _TIMEOUT_S = 10.0
 _LONGEST_S = 60.0
@@ -25,20 +25,24 @@ _FOLDER = "obswarm"
 
 @click.group()
 def dashboards() -> None:
-    """Export dashboards and alert rules, or push dashboards to a Grafana."""
+    """Export the dashboards, or push them to a Grafana."""
 
 
 @dashboards.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False), default=".", metavar="[FOLDER]")
 def export(folder: Path) -> None:
-    """Write the dashboards' JSON and the alert rules to FOLDER, by default the current one."""
+    """Write the dashboards and the alert rules to files.
+
+    The dashboards are JSON files for Grafana, the alert rules a file for Prometheus. FOLDER is the current one by
+    default.
+    """
     source = shipped("dashboards")
     files = [*sorted((source / "json").glob("*.json")), *sorted((source / "rules").glob("*.yml"))]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path in files:
             shutil.copyfile(path, folder / path.name)
-            say(folder / path.name)
+            echo(folder / path.name)
     except OSError as error:
         raise ObswarmError(f"{folder} cannot be written: {error.strerror}.") from None
 
@@ -58,7 +62,10 @@ def export(folder: Path) -> None:
 )
 @config_option
 def push(**options: Any) -> None:
-    """Push the dashboards to a Grafana; earlier versions of them are replaced."""
+    """Push the dashboards to a Grafana.
+
+    Earlier versions of them are replaced.
+    """
     url, token = options["grafana_url"], options["grafana_token"]
     if not url or not token:
         raise ObswarmError("Give --grafana-url and --grafana-token, or write them into obswarm.toml.")
@@ -68,7 +75,7 @@ def push(**options: Any) -> None:
     folder_uid = grafana.folder(options["folder"])
     for path in sorted((shipped("dashboards") / "json").glob("*.json")):
         dashboard = json.loads(path.read_text(encoding="utf-8"))
-        say(f"{redact_url(url.rstrip('/'))}{grafana.put(dashboard, folder_uid)}")
+        echo(f"{redact_url(url.rstrip('/'))}{grafana.put(dashboard, folder_uid)}")
 
 
 class _Grafana:
@@ -78,7 +85,7 @@ class _Grafana:
     def __init__(self, url: str, token: str) -> None:
         self._url = url
         access = ApiAccess(token=token)
-        self._asked = Asked(url, access, naming_of_token("--grafana-token"))
+        self._api_target = ApiTarget(url, access, naming_of_token("--grafana-token"))
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, access=access)
 
     def folder(self, title: str) -> str:
@@ -107,7 +114,7 @@ class _Grafana:
         try:
             answer = self._session.request(method, self._url + path, json=body, timeout=_TIMEOUT_S)
         except requests.RequestException as error:
-            reason = failure_of(error, self._asked, _TIMEOUT_S).reason
+            reason = failure_of(error, self._api_target, _TIMEOUT_S).reason
             raise ObswarmError(f"Grafana does not respond at {self._url}: {reason}.") from None
         if answer.status_code in (401, 403):
             raise ObswarmError(
@@ -121,7 +128,7 @@ class _Grafana:
         if not answer.ok and isinstance(document, dict) and isinstance(document.get("message"), str):
             reason = clean_text(document["message"])
             raise ObswarmError(f"Grafana at {self._url} refuses the request: {reason} (HTTP {answer.status_code}).")
-        failure = trouble_of(answer, self._asked, "has no API of a Grafana at that path; see --grafana-url")
+        failure = trouble_of(answer, self._api_target, "has no API of a Grafana at that path; see --grafana-url")
         if failure is not None:
             raise ObswarmError(f"Grafana at {self._url} {failure.text}.")
         if not isinstance(document, list if method == "GET" else dict):

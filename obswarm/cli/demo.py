@@ -1,34 +1,40 @@
 """`obswarm demo`: a ramp of users against the embedded target, beyond the knee of its throughput."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
-from obswarm import defaults
+from obswarm import __version__, defaults
 from obswarm.analysis import Knee, LoadPoint, find_knee
-from obswarm.api import Environment, Stage, events
+from obswarm.analysis.explain import Explanation, headline, sections
+from obswarm.analysis.explain import explain as explain_run
+from obswarm.api import Environment, ObswarmError, Stage, events
 from obswarm.app import exit_codes
 from obswarm.app.build import build_local_run
 from obswarm.app.exit_status import is_incomplete
 from obswarm.app.guards_setup import simple_guards
+from obswarm.app.recording import Recording
 from obswarm.cli.option_types import duration as parse_duration
 from obswarm.cli.options import option
 from obswarm.cli.terminal import TerminalDisplay
 from obswarm.cli.text_console import TextConsole, joined, plain
 from obswarm.config import RunConfig
-from obswarm.engine import (
-    Output,
-    StagesSchedule,
-    check_open_files,
-)
+from obswarm.engine import Output, RunResult, StagesSchedule, check_open_files
 from obswarm.guards import Guard
-from obswarm.record import RunState, Snapshot, StopKind
+from obswarm.record import RunMetadata, RunState, Snapshot, StopKind
 from obswarm.stats import Recorder
-from obswarm.streams import say_error
+from obswarm.store import Store, read_run
+from obswarm.streams import echo_error
+from obswarm.targets import Target
+from obswarm.temporary import TemporaryFolder
 from obswarm.units import format_count, format_duration, format_latency
 
 MOST_USERS = 900
 _RAMP_SHARE = 0.9
+_CALM_USERS = 60
+_CALM_SHARE = 0.35
+"""Share of the time with few users: what is compared with to find what saturated."""
 _SHORTEST_S = 15.0
 _GUARD = "error_ratio > 30% for 2s"
 """The site has refused requests for some time then, so the knee is in the measurements."""
@@ -78,7 +84,9 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
     users grows until throughput stops growing and latency rises. No other software is needed.
     """
     if duration < _SHORTEST_S:
-        raise click.BadParameter(f"the ramp has to take at least {_SHORTEST_S:.0f} s.", ctx, param_hint="--duration")
+        raise click.BadParameter(
+            f"the ramp has to take at least {format_duration(_SHORTEST_S)}.", ctx, param_hint="--duration"
+        )
     # A local import: it is a load-test file, which no other command should load.
     from obswarm.demo.loadtest import Contestant
     from obswarm.demo.process import TargetProcess
@@ -86,10 +94,10 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
     config = RunConfig.of({"headless": headless, "json_file": json_file, "loglevel": "WARNING"}, {})
     display = TerminalDisplay(config)
     check_open_files([Contestant], MOST_USERS, 1, has_workers=False)
-    say = display.progress_console
-    with TargetProcess() as target:
-        say.print(f"Target: {target.url} (metrics of its database, workers and queue: {target.url}/metrics)")
-        say.print(f"Ramping to {MOST_USERS} users in {format_duration(duration)} …")
+    console = display.progress_console
+    with TargetProcess() as target, TemporaryFolder("demo") as folder:
+        console.print(f"Target: {target.url} (metrics of its database, workers and queue: {target.url}/metrics)")
+        console.print(f"Ramping to {MOST_USERS} users in {format_duration(duration)} …")
         environment = Environment(
             events=events,
             recorder=Recorder(),
@@ -98,18 +106,24 @@ def demo(ctx: click.Context, duration: float, headless: bool, json_file: str | N
             stop_timeout=defaults.STOP_TIMEOUT_S,
         )
         points = _RampPoints()
-        ramp_s = duration * _RAMP_SHARE
-        schedule = StagesSchedule((Stage(ramp_s, MOST_USERS), Stage(duration - ramp_s, MOST_USERS)))
-
-        guards = simple_guards([Guard(_GUARD)])
-        result = build_local_run(config, "demo", environment, schedule, guards, display, [points]).run()
+        calm_s, end_s = duration * _CALM_SHARE, duration * (1 - _RAMP_SHARE)
+        ramp = Stage(duration - calm_s - end_s, MOST_USERS)
+        schedule = StagesSchedule((Stage(calm_s, _CALM_USERS), ramp, Stage(end_s, MOST_USERS)))
+        guards = simple_guards([Guard(_GUARD)], [Target("demo", f"{target.url}/metrics", "app")])
+        recording = Recording(
+            Path(folder.name), RunMetadata(__version__), guards.source, config.file, (), guards.evaluate
+        )
+        session = build_local_run(config, "demo", environment, schedule, guards, display, [points], recording)
+        result = session.run()
+        found = _explanation(recording, result)
     if result.error is not None:
-        say_error(result.error)
+        echo_error(result.error)
     if result.stop_reason.kind not in (StopKind.TIME, StopKind.GUARD):
         ctx.exit(exit_codes.INTERRUPTED if result.stop_reason.kind is StopKind.SIGNAL else exit_codes.FAILURES)
     if result.stop_reason.kind is StopKind.GUARD:
         display.summary_console.print(plain(f"Stopped by a guard: {result.stop_reason.detail}.", "bold yellow"))
     code = explain(display.summary_console, points.points, result.stop_reason.kind is StopKind.GUARD)
+    _print_explanation(display.summary_console, found)
     ctx.exit(exit_codes.INCOMPLETE if is_incomplete(result) else code)
 
 
@@ -162,7 +176,23 @@ def _explain_knee(console: TextConsole, knee: Knee) -> None:
         f"With {knee.load_growth:.1f} times as many users, {throughput}, and the p95 was"
         f" {knee.latency_growth:.0f} times as long."
     )
-    console.print(
-        "Cause: every submission waits for the database's only write lock, and occupies an app worker while it waits,"
-        " until no worker is left for reads, which are fast."
-    )
+
+
+def _explanation(recording: Recording, result: RunResult) -> Explanation | None:
+    """Return what saturated first; None if that cannot be read from the recording, which the result says then."""
+    try:
+        with Store(recording.path) as store:
+            return explain_run(read_run(store, store.find(result.run_id)))
+    except ObswarmError:
+        return None
+
+
+def _print_explanation(console: TextConsole, found: Explanation | None) -> None:
+    """Print what saturated first, and its evidence and consequences."""
+    if found is None:
+        return
+    console.print(plain(headline(found), "bold"))
+    for heading, sentences in sections(found):
+        if found.causes and heading.startswith(("Cause", "Consequences")):
+            for sentence in sentences:
+                console.print(plain(f"  {sentence}"))

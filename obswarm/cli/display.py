@@ -10,16 +10,16 @@ from rich.progress_bar import ProgressBar
 from rich.segment import ControlType, Segment
 
 from obswarm.cli.charts import chart_room, line_chart, sparkline
+from obswarm.cli.display_lines import classes_text, health_line, in_flight_texts, iteration_rows, users_text
 from obswarm.cli.display_tables import (
     ENDPOINT_QUANTILES,
+    MOST_CUSTOM,
     MOST_ERRORS,
     MOST_GUARDS,
-    classes_text,
+    custom_table,
     endpoints_table,
     errors_table,
     guards_table,
-    health_line,
-    in_flight_texts,
 )
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
@@ -103,6 +103,8 @@ class LiveDisplay(Output):
         if self._has_charts:
             parts.append(self._charts())
         parts.append(endpoints_table(snapshot, self._recent, self._console.width - _BORDERS, self._room(snapshot)))
+        if snapshot.custom:
+            parts.append(custom_table(snapshot))
         if snapshot.errors:
             parts.append(errors_table(snapshot))
         if snapshot.guards:
@@ -142,7 +144,7 @@ class LiveDisplay(Output):
         highest = max((value for value in self._p95 if value is not None), default=None)
         last = joined((sparkline(self._p95), "cyan"), (f" p95, up to {format_latency(highest)}", "dim"))
         rows = [
-            ("users", plain(f"{snapshot.user_count:,} of {snapshot.user_target:,}", "bold"), classes_text(snapshot)),
+            ("users", plain(users_text(snapshot), "bold"), classes_text(snapshot)),
             (
                 "requests/s",
                 plain(format_count(self._recent.rate(total.requests)), "bold"),
@@ -154,11 +156,14 @@ class LiveDisplay(Output):
                 plain(sparkline(self._failures) if bars else "", "red"),
             ),
             (names, plain(latency, "bold"), last if bars else plain("")),
+            *iteration_rows(snapshot, self._recent),
             ("in flight", *in_flight_texts(snapshot)),
         ]
-        row = TextTable.grid(padding=(0, 2))
+        row = TextTable.grid(padding=(0, 1 if is_narrow else 2))
         columns = 2 if is_narrow else 3
-        for _ in range(columns):
+        # Names give way, not figures.
+        row.add_column(no_wrap=not is_narrow, overflow="fold")
+        for _ in range(columns - 1):
             row.add_column(no_wrap=True)
         for cells in rows:
             row.add_row(*cells[:columns])
@@ -177,7 +182,9 @@ class LiveDisplay(Output):
         )[:count]:
             row.add_column(no_wrap=True, width=width)
             seconds = min(len(values), chart_room(width, _LABEL_WIDTH))
-            title = joined((f"{'':{_LABEL_WIDTH}}  {name}", style), (f" by second, last {seconds} s", "dim"))
+            title = joined(
+                (f"{'':{_LABEL_WIDTH}}  {name}", style), (f" by second, last {format_duration(seconds)}", "dim")
+            )
             lines = line_chart(values, width, _CHART_HEIGHT, label, _LABEL_WIDTH)
             cells.append(Group(title, *(plain(line, style) for line in lines)))
         row.add_row(*cells)
@@ -186,5 +193,6 @@ class LiveDisplay(Output):
     def _room(self, snapshot: Snapshot) -> int:
         """Return the number of endpoints for which there are lines left."""
         below = min(MOST_ERRORS, len(snapshot.errors)) + min(MOST_GUARDS + 1, len(snapshot.guards))
+        below += min(MOST_CUSTOM + 1, len(snapshot.custom))
         above = _LINES_AROUND_THE_TABLE + (_LINES_OF_CHARTS if self._has_charts else 0)
         return max(3, self._console.height - above - below)

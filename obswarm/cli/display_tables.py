@@ -5,17 +5,20 @@ import re
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from obswarm.cli.display_lines import OLD_S
 from obswarm.cli.tables import fitting_columns, stacked
 from obswarm.cli.text_console import TextTable, joined, plain
 from obswarm.cli.window import RecentIntervals
-from obswarm.record import DATA_RATIO_OVER_S, GuardState, GuardView, Snapshot, WorkerStatus
+from obswarm.record import DATA_RATIO_OVER_S, GuardState, GuardView, Snapshot
+from obswarm.report.custom_table import custom_line, custom_title
 from obswarm.report.endpoint_table import endpoint_cells
-from obswarm.stats import EndpointStats, InFlight, total_in_flight
-from obswarm.units import counted, format_bytes, format_count, format_latency
+from obswarm.stats import EndpointStats, InFlight
+from obswarm.units import format_bytes, format_count, format_duration, format_latency
 
 ENDPOINT_QUANTILES = (0.5, 0.9, 0.95, 0.99, 0.999)
 MOST_ERRORS = 5
 MOST_GUARDS = 6
+MOST_CUSTOM = 5
 _HEADINGS = (
     "requests",
     "failures",
@@ -36,9 +39,6 @@ _LEAST_FIRST = ("received/s", "mean", "p99.9", "max", "p90", "p99", "requests", 
 
 _GAP_AT_THE_END = 2
 """Columns at the right that a table without edges leaves empty."""
-
-_OLD_S = 1.0
-"""Age from which on the oldest request in flight is shown."""
 
 _GUARD_STYLES = {
     GuardState.OK: "green",
@@ -69,7 +69,7 @@ def endpoints_table(snapshot: Snapshot, recent_intervals: RecentIntervals, width
         ]
         style = "red" if recent.failures else ""
         rows.append((key.label, [plain(text, style if n == _FAILURES else "") for n, text in enumerate(cells)]))
-    heading = f"endpoint (last {recent_intervals.seconds:.0f} s)"
+    heading = f"endpoint (last {format_duration(round(recent_intervals.seconds))})"
     kept = fitting_columns(width + _GAP_AT_THE_END, heading, _HEADINGS, rows, _LEAST_FIRST)
     more = plain(f"… and {len(busiest) - room} more", "dim")
     if kept is None:
@@ -112,7 +112,9 @@ def guards_table(snapshot: Snapshot) -> RenderableType:
         text = joined((guard.title, "bold"), f" → {guard.action}")
         if guard.lacks_recent_data:
             over_s = min(guard.watched_s, DATA_RATIO_OVER_S)
-            text.append_text(plain(f"   values for {guard.data_ratio:.0%} of the last {over_s:.0f} s", "magenta"))
+            text.append_text(
+                plain(f"   values for {guard.data_ratio:.0%} of the last {format_duration(round(over_s))}", "magenta")
+            )
         if guard.state is GuardState.NO_DATA or guard.lacks_recent_data:
             text.append_text(plain(f"   {_cause(guard)}", "magenta"))
         table.add_row(plain(f"guard {guard.state.label:<7}", _GUARD_STYLES[guard.state]), guard.shown, text)
@@ -121,52 +123,22 @@ def guards_table(snapshot: Snapshot) -> RenderableType:
     return table
 
 
+def custom_table(snapshot: Snapshot) -> RenderableType:
+    """Return the first few of the load test's own metrics, over the whole run."""
+    table = TextTable.grid(padding=(0, 2))
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    every = sorted(snapshot.custom.items())
+    for key, stats in every[:MOST_CUSTOM]:
+        table.add_row(plain(custom_title(key)), plain(custom_line(key, stats, snapshot.load_s), "bold"))
+    if len(every) > MOST_CUSTOM:
+        table.add_row(plain(f"… and {len(every) - MOST_CUSTOM} more metrics", "dim"), "")
+    return table
+
+
 def _waiting(in_flight: InFlight | None) -> str:
-    """Return the number of an endpoint's requests in flight, and the age of the oldest from _OLD_S on."""
+    """Return the number of an endpoint's requests in flight, and the age of the oldest from OLD_S on."""
     if in_flight is None:
         return "0"
-    age = f" ({format_latency(in_flight.oldest_s)})" if in_flight.oldest_s >= _OLD_S else ""
+    age = f" ({format_latency(in_flight.oldest_s)})" if in_flight.oldest_s >= OLD_S else ""
     return f"{in_flight.count:,}{age}"
-
-
-def in_flight_texts(snapshot: Snapshot) -> tuple[Text, Text]:
-    """Return the number of requests in flight, and age and endpoint of the oldest."""
-    total = total_in_flight(snapshot.in_flight.values())
-    if not total.count:
-        return plain("0", "bold"), plain("")
-    key = max(snapshot.in_flight, key=lambda key: snapshot.in_flight[key].oldest_s)
-    style = "yellow" if total.oldest_s >= _OLD_S else "dim"
-    return plain(f"{total.count:,}", "bold"), plain(f"oldest {format_latency(total.oldest_s)}, {key.label}", style)
-
-
-def classes_text(snapshot: Snapshot) -> Text:
-    """Return the number of users of each class, empty if there is one class."""
-    if len(snapshot.users) < 2:
-        return plain("")
-    return plain(" · ".join(f"{name} {count:,}" for name, count in snapshot.users.items()), "dim")
-
-
-def health_line(snapshot: Snapshot) -> RenderableType:
-    """Return workers, CPU use, event loop lag and memory of the load generator."""
-    line = plain("generator ", "dim")
-    workers = [worker for worker in snapshot.workers if worker.state in (WorkerStatus.READY, WorkerStatus.LEAVING)]
-    away = len(snapshot.workers) - len(workers)
-    if len(snapshot.workers) > 1:
-        line.append(f"{counted(len(workers), 'worker')} · ", "dim")
-    if away:
-        line.append(f"{away} missing · ", "bold red")
-    if workers:
-        saturated = sum(worker.saturated for worker in workers)
-        most = "up to " if len(workers) > 1 else ""
-        cpu_ratio = max(worker.cpu_ratio for worker in workers)
-        lag = format_latency(max(worker.loop_lag_s for worker in workers))
-        memory = format_bytes(sum(worker.memory_bytes for worker in workers))
-        style = "bold white on red" if saturated else "dim"
-        line.append(f"CPU {most}{cpu_ratio:.0%} · loop lag {most}{lag} · {memory}", style)
-        if saturated:
-            which = f" ({saturated} of {len(workers)})" if len(workers) > 1 else ""
-            line.append(f" THE GENERATOR IS THE BOTTLENECK{which}", "bold red")
-    if snapshot.exceptions:
-        count = sum(found.count for found in snapshot.exceptions.values())
-        line.append(f"   {count:,} exceptions in tasks", "red")
-    return line

@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from obswarm.api import ObswarmError
 from obswarm.cli import settings
 from obswarm.config import list_of_texts
-from obswarm.redact import remember
+from obswarm.redact import register_setting
 
 
 class FileOption(click.Option):
@@ -54,7 +54,7 @@ class FileOption(click.Option):
                 return value, source
             value, source = found, ParameterSource.DEFAULT_MAP
         # Before parsing, which may fail with a message that contains the value.
-        remember(self.long, value)
+        register_setting(self.long, value)
         settings.note_place(ctx, self, source)
         return value, source
 

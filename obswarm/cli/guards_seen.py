@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.text import Text
-
-from obswarm.cli.text_console import plain
 from obswarm.record import GuardState, GuardView, Snapshot, lacks_data
 from obswarm.report import NO_REQUEST_SELECTED, no_data_text
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 _NO_DATA = "had no data"
 
@@ -37,11 +38,14 @@ class GuardsSeen:
                 seen.lowest = min(seen.lowest or value, value)
                 seen.highest = max(seen.highest or value, value)
 
-    def lines(self, guards: Sequence[GuardView]) -> list[Text]:
+    def lines(self, guards: Sequence[GuardView]) -> "list[Text]":
         """Return a sentence for each guard in its final state, including guards that did not trip."""
         return [self._line(guard) for guard in guards]
 
-    def _line(self, guard: GuardView) -> Text:
+    def _line(self, guard: GuardView) -> "Text":
+        # rich is imported at the end of a run.
+        from obswarm.cli.text_console import plain
+
         head = f"guard {guard.title} → {guard.action}:"
         if not guard.matched:
             return plain(f"{head} {NO_REQUEST_SELECTED}", "bold yellow")
@@ -56,6 +60,8 @@ class GuardsSeen:
         text = f"{head} {verdict}{state}, {values}"
         if no_data and values != _NO_DATA:
             text += f", {no_data}"
+        if guard.suspect:
+            text += f"; first suspect: {guard.suspect}"
         reason = guard.no_data_reason if no_data or guard.state is GuardState.NO_DATA else ""
         if reason:
             text += f": {reason}"

@@ -1,36 +1,94 @@
-"""Options of the command `locust` that `obswarm run` does not have, and what to use in place of each."""
+"""Options of the command `locust` that obswarm's commands do not have: those that are taken without an effect, and
+those that are refused, with what to use in place of each."""
 
-_WEB = "The run starts at once; follow it in the terminal, in the dashboards of `obswarm up`, or at /metrics."
-_PERIODIC = "Tables come at the end of a run; --headless shows a line every few seconds."
-_TLS = "Put a proxy that speaks TLS before the port of --web-port."
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import click
+
+from obswarm.cli.options import Command
+from obswarm.streams import echo
 
 INSTEAD = {
-    "--autoquit": "The process ends with the run; --linger says how long it waits for a last scrape.",
-    "--autostart": _WEB,
-    "--class-picker": "Name user classes after the file: obswarm run locustfile.py Visitor Admin.",
-    "--config-users": "Set weight, fixed_count, host or wait_time in the file, or by options that it adds itself.",
-    "--enable-rebalancing": "Leave it out: users are always spread over the workers that are there.",
-    "--equal-weights": "Set weight = 1 in the user classes.",
-    "--expect-workers": "It is an option of `obswarm master`; --workers N starts worker processes on this machine.",
-    "--expect-workers-max-wait": "It is an option of `obswarm master`.",
-    "--html": "A report is written for each stored run; `obswarm report RUN` writes it to a file of your choice.",
-    "--json-file": "--json FILE writes the result as JSON.",
-    "--master-bind-host": "Use `obswarm master --bind ADDRESS:PORT`.",
-    "--master-bind-port": "Use `obswarm master --bind ADDRESS:PORT`.",
-    "--master-host": "Use `obswarm worker --master HOST:PORT`.",
-    "--master-port": "Use `obswarm worker --master HOST:PORT`.",
-    "--otel": "--trace-sample gives requests a trace id; metrics are exported at /metrics.",
-    "--print-stats": _PERIODIC,
-    "--processes": "Use --workers N: worker processes on this machine.",
-    "--profile": "`obswarm runs tag RUN TAG` groups stored runs.",
-    "--show-task-ratio-json": "--show-task-ratio prints the ratios as text.",
-    "--skip-log": "Use --loglevel ERROR.",
-    "--skip-log-setup": "Use --loglevel or --logfile.",
-    "--tls-cert": _TLS,
-    "--tls-key": _TLS,
-    "--web-base-path": _WEB,
-    "--web-host": "Use --metrics-addr ADDRESS, with --web-port, for /metrics.",
-    "--web-login": _WEB,
-    "--worker": "Use `obswarm worker --master HOST`.",
+    "--expect-slaves": "It is --expect-workers since version 1 of Locust.",
+    "--legacy-ui": "Leave it out.",
+    "--slave": "It is --worker since version 1 of Locust.",
+    "--web-login": "It is --web-auth USER:PASSWORD, or --web-token-file: the page then has a form to log in.",
 }
-"""A sentence for each."""
+"""Refused options, with a sentence for each."""
+
+INSTEAD_OF_MASTERS = {
+    "--processes": "A master has none of its own: leave --master out, or use `obswarm worker --processes`.",
+    "--worker": "A process is a master or a worker; leave one of them out.",
+    "--workers": "A master has none of its own: leave --master out, or use `obswarm worker --processes`.",
+}
+"""Options of `obswarm run` that are refused by masters, with a sentence for each."""
+
+
+class _Row(NamedTuple):
+    name: str
+    is_flag: bool
+    note: str
+    """Why it has no effect; empty for what obswarm does anyway."""
+
+
+_NO_PATH = "Put a proxy before the port of --web-port that changes paths or names."
+_OF_RUN = "It is an option of `obswarm run`, whose page starts runs."
+_FOR_MASTER = "It is for masters: --master, or the command `obswarm master`."
+_FOR_WORKER = "It is for workers: --worker, or the command `obswarm worker`."
+
+_EVERYWHERE = (
+    _Row("--headful", True, ""),
+    _Row("--enable-rebalancing", True, ""),
+    _Row("--class-picker", True, ""),
+    _Row("--web-base-path", False, _NO_PATH),
+    _Row("--web-host-display-name", False, _NO_PATH),
+    _Row("--build-path", False, "The page is that of obswarm."),
+    _Row("--master-host", False, _FOR_WORKER),
+    _Row("--master-port", False, _FOR_WORKER),
+)
+_OF_MASTERS = (
+    _Row("--expect-workers", False, _FOR_MASTER),
+    _Row("--expect-workers-max-wait", False, _FOR_MASTER),
+    _Row("--master-bind-host", False, _FOR_MASTER),
+    _Row("--master-bind-port", False, _FOR_MASTER),
+)
+
+_OF_RUNS = (_Row("--autostart", True, _OF_RUN), _Row("--autoquit", False, _OF_RUN))
+"""Taken by masters."""
+
+WITHOUT_EFFECT = {row.name: row.note for row in (*_EVERYWHERE, *_OF_MASTERS)}
+"""Notes on the options that are taken without an effect."""
+
+
+def locust_options(command: Command) -> Command:
+    """Add the options that have no effect in any command."""
+    return _with_rows(command, _EVERYWHERE)
+
+
+def locust_run_options(command: Command) -> Command:
+    """Add the options that have no effect in a command that does not start runs from the page."""
+    return _with_rows(command, _OF_RUNS)
+
+
+def locust_master_options(command: Command) -> Command:
+    """Add the options that have no effect in a command that is no master."""
+    return _with_rows(command, _OF_MASTERS)
+
+
+def _with_rows(command: Command, rows: tuple[_Row, ...]) -> Command:
+    for row in rows:
+        settings: dict[str, Any] = {"is_flag": True} if row.is_flag else {}
+        add: Callable[[Command], Command] = click.option(
+            row.name, hidden=True, expose_value=False, callback=_noting(row), **settings
+        )
+        command = add(command)
+    return command
+
+
+def _noting(row: _Row) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def note(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+        if value and row.note:
+            echo(f"Note: {row.name} of Locust has no effect. {row.note}", err=True)
+
+    return note

@@ -12,7 +12,7 @@ from obswarm.app import exit_codes
 from obswarm.cli.commands import COMMANDS, RootCommand
 from obswarm.cli.tracebacks import escape_tracebacks
 from obswarm.errors import ObswarmError, reason_of
-from obswarm.streams import discard, open_standard_streams, say_error, say_lines
+from obswarm.streams import discard, open_standard_streams, echo_error, echo_lines
 from obswarm.temporary import remove_abandoned
 
 
@@ -20,6 +20,7 @@ from obswarm.temporary import remove_abandoned
     cls=RootCommand,
     rows=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with `obswarm demo`, which needs no other software, or with `obswarm run` and a load-test file.",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="obswarm")
 def cli() -> None:
@@ -36,12 +37,12 @@ def main() -> None:
     try:
         code = cli.main(prog_name="obswarm", standalone_mode=False)
     except ObswarmError as error:
-        say_error(error)
+        echo_error(error)
         code = exit_codes.USAGE
     except click.ClickException as error:
         text = StringIO()
         error.show(text)
-        say_lines(text.getvalue().rstrip("\n"), err=True)
+        echo_lines(text.getvalue().rstrip("\n"), err=True)
         code = exit_codes.USAGE
     except click.Abort:
         code = exit_codes.INTERRUPTED
@@ -52,7 +53,7 @@ def main() -> None:
     except OSError as error:
         # A full disk, or standard output on one.
         where = f"{error.filename}: " if error.filename else ""
-        say_error(f"{where}{reason_of(error)}.")
+        echo_error(f"{where}{reason_of(error)}.")
         discard(sys.stdout)
         code = exit_codes.USAGE
     sys.exit(code if isinstance(code, int) else exit_codes.OK)

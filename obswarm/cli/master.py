@@ -9,7 +9,8 @@ from obswarm.app.build import build_master_run, keys_of
 from obswarm.app.service import Service
 from obswarm.app.service_process import ends_as_meant, supervise
 from obswarm.cli.guard_options import guard_options
-from obswarm.cli.option_types import bind_address, duration, size
+from obswarm.cli.locust_options import locust_options, locust_run_options
+from obswarm.cli.option_types import bind_address, duration, size, wait_or_forever
 from obswarm.cli.options import Command, run_option, with_options
 from obswarm.cli.run import config_of
 from obswarm.cli.run_command import arguments_argument, listed, load_test_command
@@ -40,7 +41,7 @@ _OWN_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option("--expect-workers", shared=False, help="Number of workers to wait for before the run starts."),
     run_option(
         "--expect-workers-max-wait",
-        type=duration,
+        type=wait_or_forever,
         metavar="DURATION",
         shared=False,
         help="Give up if the expected workers are not ready within this time.",
@@ -107,6 +108,8 @@ def all_master_options(command: Command) -> Command:
 @load_test_command()
 @arguments_argument
 @all_master_options
+@locust_options
+@locust_run_options
 @click.pass_context
 def master(ctx: click.Context, /, **_: Any) -> None:
     """Run a load test on workers of other machines.

@@ -7,14 +7,14 @@ import click
 
 from obswarm.api import ObswarmError
 from obswarm.locust.migrate import migrate as migrated
-from obswarm.streams import say, say_lines
+from obswarm.streams import echo, echo_lines
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, dir_okay=False), metavar="FILE...")
 @click.option("--write", is_flag=True, help="Change the files.")
 def migrate(files: tuple[Path, ...], write: bool) -> None:
-    """Show how locustfiles look with obswarm's own names, as a diff.
+    """Show a locustfile with obswarm's own names, as a diff.
 
     It is never needed: locustfiles run as they are.
     """
@@ -22,15 +22,15 @@ def migrate(files: tuple[Path, ...], write: bool) -> None:
         before = _read(file)
         after = migrated(before, str(file))
         for sentence in after.stays:
-            say(f"{file}, {sentence} stays.", err=True)
+            echo(f"{file}, {sentence} stays.", err=True)
         if after.text == before:
-            say(f"{file}: nothing to change.", err=True)
+            echo(f"{file}: nothing to change.", err=True)
         elif write:
             file.write_text(after.text, encoding="utf-8", newline="")
-            say(f"{file}: changed.", err=True)
+            echo(f"{file}: changed.", err=True)
         else:
             old, new, name = before.splitlines(), after.text.splitlines(), str(file)
-            say_lines("\n".join(difflib.unified_diff(old, new, name, name, lineterm="")))
+            echo_lines("\n".join(difflib.unified_diff(old, new, name, name, lineterm="")))
 
 
 def _read(file: Path) -> str:

@@ -3,6 +3,7 @@
 import ipaddress
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,14 +11,17 @@ import click
 from obswarm.api import parse_stages
 from obswarm.api.tracing import parse_share
 from obswarm.app.sources import is_http_url
-from obswarm.cluster import DEFAULT_PORT, LARGEST_FRAME_BYTES
+from obswarm.cluster import DEFAULT_PORT, LARGEST_FRAME_BYTES, usable_cpus
 from obswarm.config import MOST_USERS, MOST_WORKERS
+from obswarm.defaults import LONGEST_RUN_S
+from obswarm.engine import parse_user_config
+from obswarm.errors import reason_of
+from obswarm.json_text import to_json
 from obswarm.sanitize import is_clean
 from obswarm.units import format_bytes, parse_duration
 
 HIGHEST_RATE = 100_000.0
 MOST_BUNDLE_BYTES = LARGEST_FRAME_BYTES * 3 // 4
-LONGEST_RUN_S = 30 * 86400.0
 
 
 class Line(click.types.StringParamType):
@@ -25,6 +29,27 @@ class Line(click.types.StringParamType):
 
     def split_envvar_value(self, rv: str) -> list[str]:
         return [line.strip() for line in rv.splitlines() if line.strip()]
+
+
+NAMES = click.types.StringParamType()
+"""Names; in an environment variable they are separated by blanks."""
+
+
+class UserConfig(Line):
+    """A JSON object with `user_class_name`, a list of such objects, or a file with one of both. The value is the list
+    as JSON: where the file is read, and where it is used, are different machines."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(super().convert(value, param, ctx)).strip()
+        if not text.startswith(("{", "[")):
+            try:
+                text = Path(text).read_text(encoding="utf-8")
+            except (OSError, ValueError) as error:
+                raise click.BadParameter(f"{text} cannot be read: {reason_of(error)}.", ctx, param) from None
+        try:
+            return to_json(list(parse_user_config(text)))
+        except ValueError as error:
+            raise click.BadParameter(f"{error}.", ctx, param) from None
 
 
 class Header(Line):
@@ -99,11 +124,13 @@ def target_host(text: str) -> str:
 
 
 def workers(text: str) -> int | None:
-    """Parse a number of worker processes; None for auto."""
+    """Parse a number of worker processes; None for auto, and -1 for one on each CPU."""
     if text.strip().lower() == "auto":
         return None
+    if text.strip() == "-1":
+        return max(1, int(usable_cpus()))
     if not text.strip().isdecimal() or int(text) > MOST_WORKERS:
-        raise click.BadParameter(f"{text!r}; write auto, or a number from 0 to {MOST_WORKERS}.")
+        raise click.BadParameter(f"{text!r}; write auto, a number from 0 to {MOST_WORKERS}, or -1 for one on each CPU.")
     return int(text)
 
 
@@ -139,6 +166,16 @@ def bind_address(text: str) -> tuple[str, int]:
             f"{host!r} is not an IP address; write it like 127.0.0.1, 0.0.0.0 or 0.0.0.0:{DEFAULT_PORT}."
         ) from None
     return host, port
+
+
+def listening_address(text: str) -> str:
+    """Return an address to listen on; `*`, or none, is any."""
+    return "0.0.0.0" if text.strip() in ("", "*") else text.strip()
+
+
+def wait_or_forever(text: str) -> float | None:
+    """Parse a duration; None for 0, which is without a limit."""
+    return duration_or_zero(text) or None
 
 
 def size(text: str) -> int:

@@ -34,7 +34,7 @@ def run_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     each = SETTINGS[own[0] if own else long.removeprefix("--").replace("-", "_")]
     if each.key in locust_conf.VARIABLES:
         # Locust's counts where ours is not set.
-        settings.setdefault("envvar", [each.variable, locust_conf.VARIABLES[each.key]])
+        settings.setdefault("envvar", [each.variable, *locust_conf.VARIABLES[each.key]])
     if each.type is bool:
         settings["is_flag"] = True
     elif get_origin(each.type) is tuple and get_args(each.type)[-1] is Ellipsis:

@@ -4,13 +4,14 @@ import math
 import os
 from typing import TextIO
 
+from obswarm.cli.display_lines import limited_text, users_text
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output
 from obswarm.record import Snapshot
 from obswarm.stats import total_in_flight
 from obswarm.units import format_count, format_duration, format_latency
 
-_EVERY_S = 5.0
+EVERY_S = 5.0
 _OLD_S = 1.0
 """Age from which on the oldest request in flight is shown, in seconds."""
 
@@ -21,7 +22,7 @@ class PlainProgress(Output):
     name = "The progress on standard error"
     required = False
 
-    def __init__(self, stream: TextIO, every_s: float = _EVERY_S) -> None:
+    def __init__(self, stream: TextIO, every_s: float = EVERY_S) -> None:
         self._stream = stream
         self._every_s = every_s
         self._printed_at: float | None = None
@@ -57,13 +58,21 @@ def progress_line(snapshot: Snapshot, recent: RecentIntervals, width: float = ma
     parts = [
         f"{format_duration(round(snapshot.elapsed_s))}{planned}".rjust(9),
         f"{snapshot.state:<9}",
-        f"{snapshot.user_count}/{snapshot.user_target} users".rjust(15),
+        f"{users_text(snapshot, '/')} users".rjust(15),
         f"{format_count(recent.rate(total.requests))} req/s".rjust(13),
         f"{format_count(recent.rate(total.failures))} fail/s".rjust(13),
         f"p50 {format_latency(p50)}",
         f"p95 {format_latency(p95)}",
         f"p99 {format_latency(p99)}",
     ]
+    if snapshot.is_open:
+        parts.insert(3, f"{format_count(recent.iterations_rate)}/{format_count(snapshot.rate_target)} iter/s")
+        intended = total.intended_duration
+        parts.append(f"from intended start p95 {format_latency(None if intended is None else intended.quantile(0.95))}")
+    if snapshot.iterations_target:
+        parts.insert(3, f"iterations {limited_text(snapshot)}")
+    if recent.dropped:
+        parts.append(f"{format_count(recent.rate(recent.dropped))} dropped/s")
     in_flight = total_in_flight(snapshot.in_flight.values())
     if in_flight.oldest_s >= _OLD_S:
         parts.append(f"{in_flight.count} in flight, oldest {format_latency(in_flight.oldest_s)}")

@@ -6,17 +6,21 @@ from typing import Any
 
 import click
 
+from obswarm import __version__
+from obswarm.api import ObswarmError
 from obswarm.app.build import build_run
-from obswarm.app.masters import find_master
+from obswarm.app.masters import Master, find_master
 from obswarm.app.planning import names_a_file
 from obswarm.cli.configure import origins_of
 from obswarm.cli.guard_options import guard_options
+from obswarm.cli.locust_options import locust_master_options, locust_options
 from obswarm.cli.option_types import http_url, workers
 from obswarm.cli.options import Command, project_option, run_option, with_options
-from obswarm.cli.run_command import arguments_argument, listed, load_test_command
+from obswarm.cli.run_command import RunOrRole, arguments_argument, listed, load_test_command
 from obswarm.cli.run_options import balance_option, listing_options, run_options, store_options
 from obswarm.cli.settings import file_config_of
 from obswarm.cli.terminal import TerminalDisplay
+from obswarm.cli.web_options import start_options
 from obswarm.config import SETTINGS, RunConfig
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
@@ -24,6 +28,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     listing_options,
     run_option(
         "--workers",
+        "--processes",
         type=workers,
         metavar="N|auto",
         default="auto",
@@ -44,6 +49,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option("--api-token", metavar="TOKEN", shared=False, help="API token of the --master."),
     run_option("--local", shared=False, help="Run on this machine even if a stack of `obswarm up` is running."),
     project_option,
+    *start_options,
 )
 
 
@@ -59,10 +65,14 @@ def config_of(ctx: click.Context) -> RunConfig:
 
 
 @load_test_command(
+    RunOrRole,
     epilog="Every option can also be set by an environment variable: --spawn-rate by OBSWARM_SPAWN_RATE.",
 )
 @arguments_argument
 @all_run_options
+@locust_options
+@locust_master_options
+@click.version_option(__version__, "-V", "--version", prog_name="obswarm")
 @click.pass_context
 def run(ctx: click.Context, /, **_: Any) -> None:
     """Run a load test.
@@ -70,19 +80,36 @@ def run(ctx: click.Context, /, **_: Any) -> None:
     FILE is a load-test file in Python. USER is the name of a user class in it; by default, all of them are used. While
     a stack of `obswarm up` is running on this machine, the run is executed by its workers, unless --local or --workers
     is given.
+
+    Exit codes: 0 success, 1 requests failed, 2 invalid options or load test, 3 stopped by a guard or an alert, 4 the
+    result is incomplete, 5 a requirement is not met, 130 interrupted.
     """
     config = config_of(ctx)
-    master = find_master(config)
-    if master is not None:
-        if master.loadtest is not None and not names_a_file(config.load.arguments, config.load.files):
-            config = config.replaced({"files": (str(master.loadtest),)})
-        for name, value in master.environment.items():
-            os.environ.setdefault(name, value)
+    starts_runs = config.web.starts_runs and not config.outputs.headless
+    if starts_runs and config.cluster.master is not None:
+        raise ObswarmError("--web makes runs on this machine, and --master on others; leave one of them out.")
+    master, config = of_master(config, None if starts_runs else find_master(config))
     if listed(ctx, config):
         return
     if master is not None:
         # Most runs are made here, and need no client of a service.
         from obswarm.app.client import run_remotely
 
-        ctx.exit(run_remotely(config, master, TerminalDisplay))
+        ctx.exit(run_remotely(config, master, TerminalDisplay)[1])
+    if starts_runs:
+        # Other runs need no msgspec and Flask.
+        from obswarm.app.web_session import WebSession
+
+        ctx.exit(WebSession(config, TerminalDisplay).execute())
     ctx.exit(build_run(config, TerminalDisplay).execute()[1])
+
+
+def of_master(config: RunConfig, master: Master | None) -> tuple[Master | None, RunConfig]:
+    """Return the master that executes the run, None for this process, and the configuration with its load test if no
+    other one is given; sets the environment variables of its load tests."""
+    if master is not None:
+        if master.loadtest is not None and not names_a_file(config.load.arguments, config.load.files):
+            config = config.replaced({"files": (str(master.loadtest),)})
+        for name, value in master.environment.items():
+            os.environ.setdefault(name, value)
+    return master, config

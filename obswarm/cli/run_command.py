@@ -13,21 +13,24 @@ from click.core import ParameterSource
 
 from obswarm.api import TaskSet, User, events, make_parser
 from obswarm.app.planning import UnknownOption, load_test
-from obswarm.cli.configure import RunCommand, forget
-from obswarm.cli.locust_options import INSTEAD
+from obswarm.cli.configure import forget, resolve_exclusions
+from obswarm.cli.locust_line import role_of, translated
+from obswarm.cli.locust_options import INSTEAD, INSTEAD_OF_MASTERS
+from obswarm.cli.settings import TopLevelCommand
 from obswarm.config import RunConfig
 from obswarm.engine import load
 from obswarm.sanitize import escape_lines
-from obswarm.streams import STANDARD_OUTPUT, results_apart, say
+from obswarm.streams import STANDARD_OUTPUT, echo, results_apart
 
 _INDENT = "  "
 
 
-class LoadTestCommand(RunCommand):
+class LoadTestCommand(TopLevelCommand):
     """A command with a load-test file. Its --help, with a file, also lists the options that the load test defines."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        left = super().parse_args(ctx, args)
+        left = super().parse_args(ctx, translated(args, self))
+        resolve_exclusions(ctx)
         named = any(text.endswith(".py") and not text.startswith("-") for text in ctx.params["arguments"])
         if named and ctx.get_parameter_source("files") is not ParameterSource.COMMANDLINE:
             # A file on the command line takes precedence over one from the environment or obswarm.toml.
@@ -36,11 +39,13 @@ class LoadTestCommand(RunCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with results_apart() if ctx.params.get("json_file") == STANDARD_OUTPUT else nullcontext():
+            with results_apart() if _results_are_on_stdout(ctx) else nullcontext():
                 return super().invoke(ctx)
         except UnknownOption as error:
             if error.option in INSTEAD:
                 raise click.UsageError(f"{error.option} is an option of Locust. {INSTEAD[error.option]}", ctx) from None
+            if error.option in INSTEAD_OF_MASTERS:
+                raise click.UsageError(f"{error.option}: {INSTEAD_OF_MASTERS[error.option]}", ctx) from None
             known = [text for param in self.params for text in param.opts] + [*error.of_loadtest]
             nearest = difflib.get_close_matches(error.option, known, 3)
             raise click.NoSuchOption(error.option, possibilities=nearest, ctx=ctx) from None
@@ -56,10 +61,30 @@ class LoadTestCommand(RunCommand):
             formatter.write(escape_lines(f"\nOptions of {arguments[0]}:{listing}"))
 
 
-def load_test_command(**settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
+class RunOrRole(LoadTestCommand):
+    """`obswarm run`, which becomes the command for a master or a worker if Locust's options make it one."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        role = role_of(args)
+        if role is None or parent is None or not isinstance(parent.command, click.Group):
+            return super().make_context(info_name, args, parent, **extra)
+        command = parent.command.get_command(parent, role.command)
+        assert command is not None
+        return command.make_context(role.command, role.arguments, parent, **extra)
+
+
+def _results_are_on_stdout(ctx: click.Context) -> bool:
+    return STANDARD_OUTPUT in (ctx.params.get("json_file"), ctx.params.get("stats_json"))
+
+
+def load_test_command(
+    cls: type[LoadTestCommand] = LoadTestCommand, **settings: Any
+) -> Callable[[Callable[..., Any]], click.Command]:
     """Return click.command for a command that takes a load-test file, user classes, and the load test's options."""
     return click.command(
-        cls=LoadTestCommand,
+        cls=cls,
         context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
         options_metavar="[OPTIONS]",
         **settings,
@@ -70,10 +95,14 @@ arguments_argument = click.argument("arguments", nargs=-1, type=click.UNPROCESSE
 
 
 def listed(ctx: click.Context, config: RunConfig) -> bool:
-    """Print what --list or --show-task-ratio requests; returns False if neither was given."""
+    """Print what --list, --show-task-ratio or --show-task-ratio-json requests; returns False without any of them."""
     if ctx.params["list_users"]:
         for cls in load_test(config).loadtest.user_classes:
-            say(cls.__name__)
+            echo(cls.__name__)
+    elif ctx.params["show_task_ratio_json"]:
+        from obswarm.locust.user.inspectuser import print_task_ratio_json
+
+        print_task_ratio_json(load_test(config).user_classes(config), config.load.users)
     elif ctx.params["show_task_ratio"]:
         _print_task_ratio(load_test(config).user_classes(config))
     else:
@@ -84,22 +113,22 @@ def listed(ctx: click.Context, config: RunConfig) -> bool:
 def _print_task_ratio(classes: Sequence[type[User]]) -> None:
     """Print how often each task will run, as two trees: shares within a class, and shares among all users by the
     classes' weights."""
-    say("Task ratio per user class")
+    echo("Task ratio per user class")
     for cls in classes:
         _print_tasks(cls, 1.0, 1)
     total = sum(cls.fixed_count or cls.weight for cls in classes)
-    say("")
-    say("Task ratio over all users (weights; fixed counts as weights)")
+    echo("")
+    echo("Task ratio over all users (weights; fixed counts as weights)")
     for cls in classes:
         _print_tasks(cls, (cls.fixed_count or cls.weight) / total, 1)
 
 
 def _print_tasks(owner: Any, share: float, depth: int) -> None:
-    say(f"{_INDENT * depth}{share:6.1%}  {owner.__name__}")
+    echo(f"{_INDENT * depth}{share:6.1%}  {owner.__name__}")
     tasks = getattr(owner, "tasks", [])
     for entry, count in Counter(tasks).items():
         part = share * count / len(tasks)
         if isinstance(entry, type) and issubclass(entry, TaskSet):
             _print_tasks(entry, part, depth + 1)
         else:
-            say(f"{_INDENT * (depth + 1)}{part:6.1%}  {getattr(entry, '__name__', repr(entry))}")
+            echo(f"{_INDENT * (depth + 1)}{part:6.1%}  {getattr(entry, '__name__', repr(entry))}")

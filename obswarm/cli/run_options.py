@@ -4,8 +4,21 @@ from collections.abc import Callable
 from typing import Any
 
 from obswarm.cli.access import access_options
-from obswarm.cli.option_types import duration, duration_or_zero, rate, share, stages, target_host
+from obswarm.cli.arrival_options import arrival_options
+from obswarm.cli.option_types import (
+    NAMES,
+    UserConfig,
+    duration,
+    duration_or_zero,
+    listening_address,
+    rate,
+    share,
+    stages,
+    target_host,
+)
 from obswarm.cli.options import Command, option, run_option, with_options
+from obswarm.cli.result_options import file_options
+from obswarm.cli.web_options import access_to_page_options
 
 store_option = run_option("--store", metavar="FOLDER", help="Folder in which runs are stored.")
 
@@ -16,8 +29,23 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--locustfile",
         "files",
         metavar="FILE",
-        help="Load-test file; repeatable, or separated by commas.",
+        help="Load-test file; repeatable, or separated by commas. A folder stands for the Python files in it; an http"
+        " or https URL is downloaded.",
     ),
+    run_option(
+        "--user-classes",
+        type=NAMES,
+        metavar="USER",
+        help="User classes to use if none is named after FILE; repeatable.",
+    ),
+    run_option(
+        "--config-users",
+        type=UserConfig(),
+        metavar="JSON|FILE",
+        help="Attributes to set on user classes, as a JSON object with user_class_name, or a file with such objects;"
+        " repeatable.",
+    ),
+    run_option("--equal-weights", help="Give all user classes, and all tasks of each, the same weight."),
     run_option(
         "-H",
         "--host",
@@ -48,18 +76,19 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Number of users over time, as DURATION:USERS,…: 30s:100,2m:500,30s:0 ramps to 100 users in 30s, to 500 in"
         " the next 2m, and to 0 in the last 30s. Replaces --users and --spawn-rate.",
     ),
-    run_option("--headless", help="Print plain lines instead of the live display."),
+    *arrival_options,
+    run_option("--headless", "--print-stats", help="Print plain lines instead of the live display, and serve no page."),
     run_option(
         "-T",
         "--tags",
         metavar="TAG",
-        help="Run only tasks with at least one of these tags; repeatable, or separated by commas.",
+        help="Run only tasks with at least one of these tags; repeatable, or separated by commas or blanks.",
     ),
     run_option(
         "-E",
         "--exclude-tags",
         metavar="TAG",
-        help="Do not run tasks with any of these tags; repeatable, or separated by commas.",
+        help="Do not run tasks with any of these tags; repeatable, or separated by commas or blanks.",
     ),
     run_option(
         "-s",
@@ -81,9 +110,15 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--timings",
         help="Measure percentiles, besides means, of connect, TLS handshake, time to first byte and download.",
     ),
-    run_option("--web-port", help="Port of the HTTP server for /metrics and alerts; 0 selects a free port."),
     run_option(
-        "--metrics-addr", metavar="ADDRESS", help="Address of the HTTP server for /metrics and alerts to listen on."
+        "-P", "--web-port", help="Port of the HTTP server for the page, /metrics and alerts; 0 selects a free port."
+    ),
+    run_option(
+        "--metrics-addr",
+        "--web-host",
+        type=listening_address,
+        metavar="ADDRESS",
+        help="Address of the HTTP server for the page, /metrics and alerts to listen on.",
     ),
     run_option(
         "--allowed-host",
@@ -91,6 +126,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="NAME",
         help="Further host name under which clients may reach the HTTP server; repeatable.",
     ),
+    *access_to_page_options,
     run_option(
         "--label", "labels", metavar="NAME=VALUE", help="Label for all exported metrics, e.g. env=staging; repeatable."
     ),
@@ -99,6 +135,11 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="SHARE",
         type=share,
         help="Share of requests that are sent with a W3C trace context, e.g. 1%.",
+    ),
+    run_option(
+        "--otlp",
+        "--otel",
+        help="Send metrics, and spans of traced requests, to an OpenTelemetry collector; OTEL_* variables apply.",
     ),
     run_option("--remote-write", metavar="URL", help="Push the metrics to a Prometheus remote-write receiver."),
     *access_options("remote-write", "the remote-write receiver"),
@@ -114,17 +155,15 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="DURATION",
         help="How long to wait after the run for a final scrape or push.",
     ),
-    run_option("--csv", metavar="PREFIX", help="Write CSV files in Locust's format; their names begin with PREFIX."),
-    run_option("--csv-full-history", help="With --csv: write the history of every endpoint, not only of the total."),
-    run_option("--json", "json_file", metavar="FILE|-", help="Write the result as JSON; - is standard output."),
-    run_option(
-        "--output",
-        metavar="NAME[=ARGUMENT]",
-        help="Send results to an output of an installed package; repeatable.",
-    ),
+    *file_options,
     run_option("--only-summary", help="Print no progress, only the summary at the end."),
     run_option("-L", "--loglevel", help="Minimum level of log messages."),
     run_option("--logfile", metavar="FILE", help="Log to a file instead of standard error."),
+    run_option(
+        "--skip-log-setup",
+        "--skip-log",
+        help="Do not set up logging: the load test does, or Python's defaults apply.",
+    ),
     run_option("--exit-code-on-error", help="Exit code if a request failed or a task raised an exception."),
     run_option("--strict", help="Exit with code 4 if the load generator was the bottleneck."),
 )
@@ -137,7 +176,8 @@ def run_options(command: Command) -> Command:
 
 def store_options(command: Command) -> Command:
     """Add the options about storing a run."""
-    command = run_option("--no-report", help="Do not write an HTML report of the run.")(command)
+    command = run_option("--profile", metavar="TAG", help="Tag of the stored run.")(command)
+    command = run_option("--no-report", help="Do not write an HTML report of the run to the store.")(command)
     command = run_option("--no-store", help="Do not store the run, and write no report of it.")(command)
     return store_option(command)
 
@@ -152,6 +192,7 @@ def listing_options(command: Command) -> Command:
     """Add the options that show a part of the load test instead of running it."""
     for names, text in (
         (("--show-task-ratio",), "Show how often each task will run, and exit."),
+        (("--show-task-ratio-json",), "Show how often each task will run as JSON, and exit."),
         (("-l", "--list", "list_users"), "List the user classes and exit."),
     ):
         command = option(*names, shared=True, in_file=False, is_flag=True, help=text)(command)

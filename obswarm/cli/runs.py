@@ -15,7 +15,7 @@ from obswarm.json_text import to_json
 from obswarm.record import RunInfo
 from obswarm.sanitize import escape_controls
 from obswarm.store import export_run, import_runs
-from obswarm.streams import say, say_lines
+from obswarm.streams import echo, echo_lines
 from obswarm.units import format_duration, format_latency, format_percent
 
 run_argument = click.argument("name", metavar="RUN")
@@ -40,10 +40,10 @@ def list_(test: str | None, tag: str | None, last: int | None, as_json: bool, **
     with open_store(options["store"]) as store:
         found = store.runs(test, tag)[:last]
         if as_json:
-            say_lines(to_json([{**facts_of(run), "bytes": store.size_bytes(run)} for run in found], indent=2))
+            echo_lines(to_json([{**facts_of(run), "bytes": store.size_bytes(run)} for run in found], indent=2))
             return
         if not found:
-            say(f"No matching runs in {store.path}.")
+            echo(f"No matching runs in {store.path}.")
             return
         rows = [_row(run) for run in found]
     console = stdout_console()
@@ -106,7 +106,7 @@ def tag(name: str, tags: tuple[str, ...], remove: bool, **options: Any) -> None:
     with open_store(options["store"]) as store:
         run = store.find(name)
         (store.untag if remove else store.tag)(run, tags)
-        say(f"{run.run_id}: {', '.join(store.find(run.run_id).tags) or 'no tags'}")
+        echo(f"{run.run_id}: {', '.join(store.find(run.run_id).tags) or 'no tags'}")
 
 
 @runs.command()
@@ -118,7 +118,7 @@ def note(name: str, text: str, **options: Any) -> None:
     with open_store(options["store"]) as store:
         run = store.find(name)
         store.note(run, text)
-        say(f"{run.run_id}: {text or 'no note'}")
+        echo(f"{run.run_id}: {text or 'no note'}")
 
 
 @runs.command()
@@ -133,7 +133,7 @@ def export(name: str, output: Path | None, **options: Any) -> None:
         run = store.find(name)
         path = output or Path(f"{run.run_id}.obswarm")
         export_run(store, run, path)
-    say(path)
+    echo(path)
 
 
 @runs.command("import")
@@ -144,7 +144,7 @@ def import_(files: tuple[Path, ...], **options: Any) -> None:
     with open_store(options["store"], create=True) as store:
         for path in files:
             for run in import_runs(store, path):
-                say(run.run_id)
+                echo(run.run_id)
 
 
 @runs.command()
@@ -161,4 +161,4 @@ def rm(names: tuple[str, ...], yes: bool, **options: Any) -> None:
         store.remove(found)
         for run in found:
             report_of(store.path.parent, run).unlink(missing_ok=True)
-            say(run.run_id)
+            echo(run.run_id)

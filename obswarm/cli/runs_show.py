@@ -10,7 +10,7 @@ from obswarm import clock
 from obswarm.app.recording import open_store
 from obswarm.cli.run_options import store_option
 from obswarm.cli.runs import facts_of, run_argument, runs
-from obswarm.cli.tables import figures_table
+from obswarm.cli.tables import metrics_table
 from obswarm.cli.text_console import TextTable, stdout_console
 from obswarm.config import option_text
 from obswarm.json_text import to_json
@@ -19,8 +19,8 @@ from obswarm.report import endpoint_table, guard_outcome
 from obswarm.report.endpoint_table import endpoint_cells
 from obswarm.stats import TOTAL
 from obswarm.store import read_run
-from obswarm.streams import say_lines
-from obswarm.units import counted, format_bytes, format_duration
+from obswarm.streams import echo_lines
+from obswarm.units import counted, format_bytes, format_duration, format_tenths
 
 
 @runs.command()
@@ -28,20 +28,23 @@ from obswarm.units import counted, format_bytes, format_duration
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @store_option
 def show(name: str, as_json: bool, **options: Any) -> None:
-    """Show a stored run: times, configuration, guards, statistics by endpoint, annotations."""
+    """Show a stored run.
+
+    The output has its times, configuration, guards, statistics by endpoint, and annotations.
+    """
     with open_store(options["store"]) as store:
         run = store.find(name)
         record = read_run(store, run)
         if as_json:
             document = {**facts_of(run), "configuration": run.configuration, "result": run.result}
-            say_lines(to_json(document, indent=2))
+            echo_lines(to_json(document, indent=2))
             return
         size = store.size_bytes(run)
     console = stdout_console()
     console.print(_details(record, size))
     console.print(_endpoints(record, console.width))
     for annotation in record.annotations:
-        console.print(f"{annotation.time_s - run.started_s:8.1f} s  {annotation.text}", soft_wrap=True)
+        console.print(f"{format_tenths(annotation.time_s - run.started_s):>9}  {annotation.text}", soft_wrap=True)
 
 
 def _details(record: RunRecord, size: int) -> TextTable:
@@ -50,7 +53,7 @@ def _details(record: RunRecord, size: int) -> TextTable:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     ended = run.result["stop_reason"]["detail"] if run.result else "still running, or did not end properly"
-    targets = dict.fromkeys(f"{figure.target} ({figure.kind})" for figure in record.samples)
+    targets = dict.fromkeys(f"{metric.target} ({metric.kind})" for metric in (*record.samples, *record.series))
     rows = {
         "run": run.run_id,
         "test": run.test,
@@ -91,4 +94,4 @@ def _endpoints(record: RunRecord, width: int) -> RenderableType:
         (key.label, endpoint_cells(stats, endpoint_table.SHORT, load_s))
         for key, stats in [*found, (TOTAL, record.total())]
     ]
-    return figures_table(width, "endpoint", endpoint_table.SHORT, rows, ("max", "p99", "req/s"))
+    return metrics_table(width, "endpoint", endpoint_table.SHORT, rows, ("max", "p99", "req/s"))

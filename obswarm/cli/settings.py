@@ -7,10 +7,9 @@ import click
 from click.core import ParameterSource
 
 from obswarm.api import ObswarmError
-from obswarm.cli.commands import places_of
+from obswarm.cli.places import places_of
 from obswarm.config import FileConfig, check_keys, file_config
 from obswarm.config.toml_file import KEYS, Document, current_folder, read_document
-from obswarm.streams import say
 
 _DOCUMENT = "obswarm.document"
 
@@ -94,7 +93,7 @@ def file_value(ctx: click.Context, option: TomlOption) -> Any:
 def file_label(ctx: click.Context, option: TomlOption) -> str:
     """Return the name of a file's option for use in a sentence: `users in obswarm.toml`."""
     document = _document(ctx)
-    return option.long if document is None else f"{option.key} in {document.path}"
+    return option.long if document is None else f"{option.key} in {document.path_of(option.key)}"
 
 
 def place_of(ctx: click.Context, option: TomlOption) -> str:
@@ -102,7 +101,7 @@ def place_of(ctx: click.Context, option: TomlOption) -> str:
     document = _document(ctx)
     assert document is not None
     section = "" if _values(ctx, option, document) is document.values else f"[{ctx.command.name}] "
-    return f"{document.where}{section}{option.key}"
+    return f"{document.where_of(option.key)}{section}{option.key}"
 
 
 def note_place(ctx: click.Context, option: TomlOption, source: ParameterSource) -> None:
@@ -122,9 +121,6 @@ def _document(ctx: click.Context) -> Document | None:
         # Some versions of click store a sentinel object while they parse.
         document = read_document(named if isinstance(named, str) else None, current_folder())
         if document is not None:
-            if document.ignored:
-                names = ", ".join(document.ignored)
-                say(f"Note: {document.where}{names}: obswarm has no such setting; not used.", err=True)
             _check_document(ctx.find_root(), document)
         ctx.meta[_DOCUMENT] = document
     found: Document | None = ctx.meta[_DOCUMENT]
@@ -135,7 +131,8 @@ def _check_document(ctx: click.Context, document: Document) -> None:
     """Check the whole file, including keys of other commands and keys that the command line overrides."""
     options, sections = top_level_options(ctx.command), sections_of(ctx.command)
     check_keys(document.where, document.values, [*options, *KEYS, *sections])
-    _check_values(ctx, document.where, document.values, options)
+    for key, value in document.values.items():
+        _check_values(ctx, document.where_of(key), {key: value}, options)
     for name, own in sections.items():
         values = document.values.get(name, {})
         if not isinstance(values, dict):

@@ -21,7 +21,7 @@ from obswarm.stack import (
     services_of,
     wait_until_healthy,
 )
-from obswarm.streams import say
+from obswarm.streams import echo
 from obswarm.targets import Target
 from obswarm.units import counted
 from obswarm.web import MasterClient
@@ -38,15 +38,15 @@ def wait_for_workers(project: Project) -> None:
         project.workers, _CONNECTED_S
     ):
         return
-    say_aside(
+    echo_aside(
         "Warning: not all workers are connected to the master yet; see: obswarm logs"
         f" worker{project_option_text(project)}"
     )
 
 
-def say_aside(text: str) -> None:
+def echo_aside(text: str) -> None:
     """Print a line to standard error."""
-    say(text, err=True)
+    echo(text, err=True)
 
 
 def show_progress(write: Callable[[str], None]) -> Callable[[Sequence[Service]], None]:
@@ -67,7 +67,7 @@ def show_progress(write: Callable[[str], None]) -> Callable[[Sequence[Service]],
 def warn_of_loopback(project: Project, targets: Sequence[Target]) -> None:
     """Warn of targets that listen only on the loopback address of this machine, which containers cannot reach."""
     for target in loopback_only(targets, project.gateway) if project.gateway is not None else ():
-        say(
+        echo(
             f"Warning: the target {target.name} listens only on this machine's loopback address, which containers"
             f" cannot reach. Let it also listen on {project.gateway}.",
             err=True,
@@ -83,17 +83,20 @@ def project_option_text(project: Project) -> str:
 @click.option("-v", "--volumes", is_flag=True, help="Also remove the data of Prometheus, Grafana and the master.")
 @project_option
 def down(volumes: bool, project: str) -> None:
-    """Stop the stack and remove its containers and networks."""
+    """Stop the stack of `obswarm up`.
+
+    Its containers and networks are removed; its data stays, unless --volumes is given.
+    """
     found = Project.named(project)
     engine = Engine()
     if not found.exists and not engine.containers(project):
-        say(f"There is no stack {project} on this machine.", err=True)
+        echo(f"There is no stack {project} on this machine.", err=True)
         return
     Compose(found).run("down", "--remove-orphans", *(["--volumes"] if volumes else []), profiles=_EVERY_PROFILE)
     if volumes:
         found.forget()
     hint = "" if volumes else " Its data is still in its volumes; remove them with: obswarm down -v"
-    say(f"The stack {project} is down.{hint}", err=True)
+    echo(f"The stack {project} is down.{hint}", err=True)
 
 
 @click.command()
@@ -106,7 +109,7 @@ def status(ctx: click.Context, project: str) -> None:
     """
     services = services_of(Engine(), project)
     if not services:
-        say(f"There is no stack {project} on this machine; start it with: obswarm up")
+        echo(f"There is no stack {project} on this machine; start it with: obswarm up")
         ctx.exit(exit_codes.FAILURES)
     console = stdout_console()
     rows = []
@@ -127,7 +130,10 @@ def status(ctx: click.Context, project: str) -> None:
 @project_option
 @click.pass_context
 def logs(ctx: click.Context, services: tuple[str, ...], follow: bool, tail: str, project: str) -> None:
-    """Print the logs of the stack's services, or only of each SERVICE."""
+    """Print the logs of the stack's services.
+
+    SERVICE limits them to one service; repeatable.
+    """
     engine = Engine()
     known = {service.name for service in services_of(engine, project)}
     if not known:
@@ -156,6 +162,6 @@ def scale(what: str, project: str) -> None:
     known.workers = int(found[1])
     known.save()
     Compose(known).run("up", "--detach", "--no-build", "--no-recreate", "worker")
-    wait_until_healthy(engine, project, HEALTHY_S, show_progress(say_aside))
+    wait_until_healthy(engine, project, HEALTHY_S, show_progress(echo_aside))
     wait_for_workers(known)
-    say(f"The stack {project} has {counted(int(found[1]), 'worker')}.", err=True)
+    echo(f"The stack {project} has {counted(int(found[1]), 'worker')}.", err=True)

@@ -5,19 +5,28 @@ from collections.abc import Sequence
 from rich.console import RenderableType
 
 from obswarm.cli.guards_seen import GuardsSeen
-from obswarm.cli.tables import figures_table, results_table
+from obswarm.cli.tables import metrics_table, results_table
 from obswarm.cli.text_console import TextConsole, TextTable, plain
 from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
 from obswarm.record import StopKind
-from obswarm.report import cut_off_rows, cut_off_sentences, endpoint_table, generator_sentence
+from obswarm.report import (
+    cut_off_rows,
+    cut_off_sentences,
+    endpoint_table,
+    generator_sentence,
+    iteration_sentences,
+    limited_sentence,
+)
+from obswarm.report.custom_table import custom_cells
 from obswarm.report.endpoint_table import endpoint_cells
-from obswarm.stats import PHASES, TOTAL, total_in_flight
+from obswarm.stats import PHASES, TOTAL, scenario_totals, total_in_flight
 from obswarm.units import counted, format_duration, format_latency
 
 _MOST_ERRORS = 20
 _LEAST_FIRST = ("mean", "received", "p90", "max", "p99", "req/s")
 """The order in which columns are omitted if names need their space."""
+_CUSTOM_LEAST_FIRST = ("count", "p99", "min", "per second", "mean", "p50")
 
 
 def print_summary(
@@ -32,6 +41,19 @@ def print_summary(
         console.print(_endpoints(result, console.width))
     if result.final.total.timings is not None and result.final.total.timings.histograms:
         console.print(_timings(result, console.width))
+    if result.final.custom:
+        headings, rows = custom_cells(result.final.custom, result.final.load_s)
+        console.print(metrics_table(console.width, "metric", headings, rows, _CUSTOM_LEAST_FIRST))
+    if result.final.total.intended_duration is not None:
+        console.print(_from_intended_start(result, console.width))
+    final = result.final
+    limited = limited_sentence(final.iterations_target, final.iterations_ended)
+    if limited:
+        console.print(plain(limited))
+    for sentence, is_warning in iteration_sentences(
+        sum(final.iterations.values()), final.dropped_by_reason, final.is_open
+    ):
+        console.print(plain(sentence, "bold yellow" if is_warning else ""))
     if result.final.errors:
         console.print(_errors(result))
     for found in sorted(result.final.exceptions.values(), key=lambda found: -found.count):
@@ -70,6 +92,8 @@ def print_summary(
                 "bold red",
             )
         )
+    if result.explanation:
+        console.print(plain(result.explanation, "bold red"))
     ended = format_duration(round(result.final.elapsed_s, 1))
     # The error itself is printed once, after the summary.
     detail = "an error" if result.error is not None else result.stop_reason.detail.rstrip(".")
@@ -89,8 +113,22 @@ def _endpoints(result: RunResult, width: int) -> RenderableType:
     found = sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
     load_s = result.final.load_s
     rows = [(key.label, endpoint_cells(stats, endpoint_table.FULL, load_s)) for key, stats in found]
+    for name, stats in scenario_totals(result.final.endpoints.values()).items():
+        rows.append((f"scenario {name}", endpoint_cells(stats, endpoint_table.FULL, load_s)))
     foot = endpoint_cells(total, endpoint_table.FULL, load_s)
-    return figures_table(width, "endpoint", endpoint_table.FULL, rows, _LEAST_FIRST, (TOTAL.name, foot))
+    return metrics_table(width, "endpoint", endpoint_table.FULL, rows, _LEAST_FIRST, (TOTAL.name, foot))
+
+
+def _from_intended_start(result: RunResult, width: int) -> RenderableType:
+    """Return percentiles of response times from the intended start."""
+    rows = []
+    quantiles = (0.5, 0.9, 0.95, 0.99)
+    found = sorted(result.final.endpoints.items(), key=lambda item: (item[0].name, item[0].method))
+    for name, stats in (*((key.label, stats) for key, stats in found), (TOTAL.name, result.final.total)):
+        if stats.intended_duration is not None:
+            rows.append((name, list(map(format_latency, stats.intended_duration.quantiles(quantiles)))))
+    headings = [f"p{quantile * 100:g}" for quantile in quantiles]
+    return metrics_table(width, "from the intended start", headings, rows, ("p90",))
 
 
 def _timings(result: RunResult, width: int) -> RenderableType:
@@ -108,7 +146,7 @@ def _timings(result: RunResult, width: int) -> RenderableType:
             cells.append(f"{format_latency(means[phase])} / {format_latency(p95)}" if phase in means else "–")
         rows.append((key.label, cells))
     headings = [phase.replace("_", " ") for phase in PHASES]
-    return figures_table(width, "phases: mean / p95", headings, rows, ("tls", "connect", "download"))
+    return metrics_table(width, "phases: mean / p95", headings, rows, ("tls", "connect", "download"))
 
 
 def _errors(result: RunResult) -> TextTable:

@@ -61,11 +61,12 @@ def columns_that_fit(
     for heading in least_first:
         if name_width + sum(taken[place] for place in kept) <= width:
             break
-        kept.remove(headings.index(heading))
+        if heading in headings:
+            kept.remove(headings.index(heading))
     return kept
 
 
-def figures_table(
+def metrics_table(
     width: int,
     heading: str,
     headings: Sequence[str],

@@ -5,7 +5,6 @@ and highlighting. Control characters are escaped. A text is one line; a line fee
 """
 
 import logging
-import os
 import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -22,9 +21,6 @@ from obswarm.sanitize import escape_controls, escape_lines, to_text
 
 WIDTH_WITHOUT_TERMINAL = 140
 """Width of output to a file, in columns: enough not to cut names."""
-
-_WITHOUT_CURSOR_CONTROL = ("", "dumb", "unknown")
-"""Values of TERM."""
 
 
 def plain(text: object, style: str = "") -> Text:
@@ -64,30 +60,6 @@ class TextConsole(Console):
             if segment.control is None and not segment.text.isprintable():
                 segment = Segment(escape_lines(segment.text), segment.style)
             yield segment
-
-
-def can_redraw(stream: TextIO) -> bool:
-    """Whether a live display can be redrawn in place on this stream.
-
-    That is a terminal with cursor control that shows UTF-8, unless the variable CI is set. NO_COLOR
-    (https://no-color.org) affects only colours, which rich then omits.
-    """
-    if not stream.isatty() or not stream.encoding.lower().startswith("utf"):
-        return False
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
-        return False
-    if os.environ.get("TERM", "").lower() in _WITHOUT_CURSOR_CONTROL:
-        return False
-    try:
-        import curses
-    except ImportError:
-        return True
-    try:
-        curses.setupterm(fd=stream.fileno())
-        return bool(curses.tigetstr("cuu1") or curses.tigetstr("cuu"))
-    except (curses.error, OSError):
-        # Terminals that are not in this machine's database are new ones, and have cursor control.
-        return True
 
 
 def stdout_console(stream: TextIO | None = None) -> TextConsole:

@@ -16,8 +16,8 @@ from obswarm.cli.options import config_option, option, project_option
 from obswarm.cli.settings import SectionCommand, file_config_of
 from obswarm.cli.stack import (
     HEALTHY_S,
+    echo_aside,
     project_option_text,
-    say_aside,
     show_progress,
     wait_for_workers,
     warn_of_loopback,
@@ -40,7 +40,7 @@ from obswarm.stack import (
     wait_until_healthy,
     write_targets,
 )
-from obswarm.streams import say
+from obswarm.streams import echo
 from obswarm.targets import Target
 
 
@@ -80,8 +80,9 @@ from obswarm.targets import Target
 @project_option
 @click.pass_context
 def up(ctx: click.Context, /, **options: Any) -> None:
-    """Start master, workers, Prometheus, Alertmanager and Grafana in Docker.
+    """Start a stack: master, workers and Grafana in Docker.
 
+    The stack also has Prometheus, which records the metrics, and Alertmanager, which sends alerts to the master.
     The folder of FILE is mounted read-only in the containers of master and workers. While the stack is running,
     `obswarm run` sends its runs to its master. Repeat the command with other options to change a running stack; what
     they do not change keeps running.
@@ -98,25 +99,25 @@ def up(ctx: click.Context, /, **options: Any) -> None:
         return
     project.save()
     write_targets(project, targets, [shipped("compose") / "targets" / f"{name}.json" for name in project.profiles])
-    needed_images(engine, compose.images().values(), project.image, say_aside)
-    say_aside("Starting the services.")
+    needed_images(engine, compose.images().values(), project.image, echo_aside)
+    echo_aside("Starting the services.")
     try:
         compose.run("up", "--detach", "--no-build", "--remove-orphans")
     except StackError as error:
         # Compose names the container that failed; the cause is in its log.
         check_failures([each for each in services_of(engine, project.name) if each.container.name in str(error)])
         raise
-    wait_until_healthy(engine, project.name, HEALTHY_S, show_progress(say_aside))
+    wait_until_healthy(engine, project.name, HEALTHY_S, show_progress(echo_aside))
     wait_for_workers(project)
     warn_of_loopback(project, targets)
     _print_addresses(project)
     if not options["detach"]:
-        say_aside("")
-        say_aside("Logs of master and workers follow; Ctrl-C stops all services, obswarm down removes them.")
-        say_aside("")
+        echo_aside("")
+        echo_aside("Logs of master and workers follow; Ctrl-C stops all services, obswarm down removes them.")
+        echo_aside("")
         compose.follow("logs", "--follow", "--since", "1s", "master", "worker")
-        say_aside("")
-        say_aside("Stopping the services.")
+        echo_aside("")
+        echo_aside("Stopping the services.")
         compose.run("stop")
         ctx.exit(exit_codes.INTERRUPTED)
 
@@ -170,27 +171,27 @@ def _print_addresses(project: Project) -> None:
     ]
     if project.demo:
         rows.append(("Contest", f"http://127.0.0.1:{project.ports['contest_load_balancer_http']}", "the demo's target"))
-    say("")
+    echo("")
     for name, url, text in rows:
-        say(f"  {name:<13} {url:<24} {text}".rstrip())
+        echo(f"  {name:<13} {url:<24} {text}".rstrip())
     suffix = project_option_text(project)
     file = "" if project.loadtest else " loadtest.py"
-    say("")
-    say(f"Next: obswarm run{file}{suffix}    To stop: obswarm down{suffix}")
+    echo("")
+    echo(f"Next: obswarm run{file}{suffix}    To stop: obswarm down{suffix}")
 
 
 def _show_plan(project: Project, compose: Compose, engine: Engine, targets: Sequence[Target]) -> None:
-    say(f"Docker Engine {engine.version}, Compose {compose.version}. Dry run, nothing is started:")
-    say(f"  project   {project.name}, stored in {project.folder}")
-    say(f"  workers   {project.workers}")
-    say(f"  load test {project.loadtest or 'none'}")
-    say(f"  profiles  {', '.join(project.profiles) or 'none'}")
+    echo(f"Docker Engine {engine.version}, Compose {compose.version}. Dry run, nothing is started:")
+    echo(f"  project   {project.name}, stored in {project.folder}")
+    echo(f"  workers   {project.workers}")
+    echo(f"  load test {project.loadtest or 'none'}")
+    echo(f"  profiles  {', '.join(project.profiles) or 'none'}")
     for target in targets:
-        say(f"  target    {target.name} ({target.kind}) at {redact_url(target.url)}")
+        echo(f"  target    {target.name} ({target.kind}) at {redact_url(target.url)}")
     for name, port in project.ports.items():
-        say(f"  port      127.0.0.1:{port} for {name.replace('_', ' ')}")
+        echo(f"  port      127.0.0.1:{port} for {name.replace('_', ' ')}")
     for image in sorted(set(compose.images().values())):
         build = image in (project.image, "obswarm-contest:latest")
         state = "present" if engine.has_image(image) else "to be built" if build else "to be pulled"
-        say(f"  image     {image}: {state}")
-    say(f"  command   {shlex.join(compose.command('up', '--detach', '--no-build', '--remove-orphans'))}")
+        echo(f"  image     {image}: {state}")
+    echo(f"  command   {shlex.join(compose.command('up', '--detach', '--no-build', '--remove-orphans'))}")

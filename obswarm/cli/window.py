@@ -33,5 +33,15 @@ class RecentIntervals:
                 merged.merge(recent)
         return merged
 
+    @property
+    def iterations_rate(self) -> float:
+        """Finished iterations per second."""
+        return self.rate(sum(snapshot.interval_iterations for snapshot in self._snapshots))
+
+    @property
+    def dropped(self) -> int:
+        """Iterations that were planned and not started."""
+        return sum(snapshot.interval_dropped for snapshot in self._snapshots)
+
     def rate(self, count: int) -> float:
         return count / self.seconds if self.seconds else 0.0

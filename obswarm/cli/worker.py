@@ -103,7 +103,7 @@ def worker(ctx: click.Context, /, files: tuple[Path, ...], **options: Any) -> No
         logger.error("%s", error)
         gevent.sleep(_AFTER_FAILURE_S)
     else:
-        if made.departure.was_told or not options["serve"]:
+        if made.departure.was_requested or not options["serve"]:
             with ends_as_meant():
                 pass
             ctx.exit(code)

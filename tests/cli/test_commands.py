@@ -10,7 +10,7 @@ import pytest
 from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
-from obswarm.cli.commands import COMMANDS
+from obswarm.cli.commands import COMMANDS, _InOrder
 from obswarm.cli.main import cli
 from tests.support.programs import ROOT
 
@@ -36,7 +36,7 @@ def test_the_table_has_every_command_of_the_package() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_help_is_that_of_a_group_with_the_commands_themselves(width: int) -> None:
-    plain = click.Group("obswarm", dict(cli.commands))
+    plain = _InOrder("obswarm", dict(cli.commands))
     texts = []
     for group in (cli, plain):
         ctx = click.Context(group)
@@ -49,7 +49,7 @@ def test_help_is_that_of_a_group_with_the_commands_themselves(width: int) -> Non
 
 @pytest.mark.parametrize("incomplete", ["", "r", "work", "--", "nothing"])
 def test_completion_is_that_of_a_group_with_the_commands_themselves(incomplete: str) -> None:
-    plain = click.Group("obswarm", dict(cli.commands), params=cli.params)
+    plain = _InOrder("obswarm", dict(cli.commands), params=cli.params)
     offered = [
         [(item.value, item.help) for item in ShellComplete(group, {}, "obswarm", "_").get_completions([], incomplete)]
         for group in (cli, plain)
@@ -73,6 +73,14 @@ def test_a_command_below_another_one_is_found() -> None:
     assert "Show a stored run" in CliRunner().invoke(cli, ["runs", "show", "--help"]).output
 
 
+@pytest.mark.parametrize("arguments", [[], ["alerts"], ["dashboards"], ["runs"]])
+def test_lists_of_commands_have_whole_sentences_on_a_terminal_of_80_columns(arguments: list[str]) -> None:
+    shown = CliRunner().invoke(cli, [*arguments, "--help"], terminal_width=80).output
+    listed = shown.partition("Commands:")[2]
+    assert len(listed.splitlines()) > 1
+    assert "..." not in listed
+
+
 def modules_of(*arguments: str, folder: Path) -> set[str]:
     """The modules that the command has imported when it ends."""
     script = "import sys; sys.argv[0] = 'obswarm'\nfrom obswarm.__main__ import main\ntry: main()\nfinally: print(*sys.modules)"
@@ -89,7 +97,7 @@ def modules_of(*arguments: str, folder: Path) -> set[str]:
         (["--help"], {"obswarm.engine", "obswarm.api", "obswarm.cli.run", "rich", "requests", "zmq"}),
         (
             ["worker-process", "--help"],
-            {"obswarm.config", "obswarm.report", "jinja2", "google.protobuf", "rich", "sqlite3"},
+            {"obswarm.config.tables", "obswarm.report", "jinja2", "google.protobuf", "rich", "sqlite3"},
         ),
         (["run", "--help"], {"obswarm.cli.up", "docker", "jinja2", "promql_parser", "obswarm.web.client"}),
     ],
@@ -100,3 +108,34 @@ def test_a_command_imports_nothing_that_only_others_need(
     modules = modules_of(*arguments, folder=tmp_path)
     assert "obswarm.cli.main" in modules
     assert not absent & modules
+
+
+@pytest.mark.parametrize(("workers", "library"), [("0", "obswarm"), ("1", "locust")])
+def test_the_process_that_shows_a_run_imports_no_client_and_no_format_that_is_not_used(
+    workers: str, library: str, tmp_path: Path
+) -> None:
+    load_test = tmp_path / "load_test.py"
+    load_test.write_text(
+        f"from {library} import FastHttpUser, HttpUser, User, constant, task\n"
+        "class Visitor(FastHttpUser):\n    abstract = True\n"
+        "class Reader(HttpUser):\n    abstract = True\n"
+        "class Idle(User):\n    wait_time = constant(0.1)\n    @task\n    def page(self): ...\n"
+    )
+    options = ("-t", "1s", "--headless", "--no-report", "--no-store", "--workers", workers)
+    modules = modules_of("run", str(load_test), *options, folder=tmp_path)
+    assert "obswarm.web.server" in modules
+    unused = {"requests", "urllib3", "obswarm.http.client.session", "xml", "importlib.metadata"}
+    if library == "obswarm":
+        unused |= {"logging.config", "obswarm.locust"}
+    assert not unused & modules
+    # Users in this process must not wait for these when the first scrape comes.
+    assert {"google.protobuf", "prometheus_client"} & modules == (
+        {"google.protobuf", "prometheus_client"} if workers == "0" else set()
+    )
+
+
+def test_no_command_imports_the_table_that_imports_it() -> None:
+    folder = ROOT / "obswarm" / "cli"
+    importing = {path.stem for path in folder.glob("*.py") if "from obswarm.cli.commands import" in path.read_text()}
+    # The entry point alone, which no command imports.
+    assert importing == {"main"}

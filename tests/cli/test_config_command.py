@@ -16,7 +16,10 @@ CHOSEN = {
     "host": "http://127.0.0.1:5",
     "spawn_rate": "2.5",
     "stages": "30s:5",
+    "arrival_rate": "200/s",
+    "iterations": "1000",
     "trace_sample": "0.01",
+    "config_users": '[{"user_class_name": "Visitor"}]',
     "labels": "town=here",
     "remote_write": "http://127.0.0.1:5/x",
     "prometheus_url": "http://127.0.0.1:5",
@@ -38,6 +41,8 @@ NEEDED = {
     "grafana_token": ("--grafana-token", "abc"),
     "grafana_url": ("--grafana-url", "http://127.0.0.1:5"),
     "csv": ("--csv", "figures"),
+    "tls_cert": ("--tls-cert", "cert.pem"),
+    "tls_key": ("--tls-key", "key.pem"),
 }
 OPTIONS = {name: each for name, each in SETTINGS.items() if each.option}
 
@@ -114,6 +119,7 @@ def test_each_setting_is_shown_with_its_value_and_its_source(name: str, monkeypa
     sample, more = sample_of(each), needed_by(each)
     monkeypatch.setattr("obswarm.app.build.find_outputs", lambda requested: requested)
     monkeypatch.setattr("obswarm.http.ApiAccess.check_files", lambda *_: None)
+    monkeypatch.setattr("obswarm.app.build.access_of", lambda config: None)
     value, source = origin(shown(*more, each.option, *([] if sample is True else [sample])), each.key)
     assert source.split("; ")[0] == each.option
     plain = tomllib.loads(value.removeprefix("# "))[each.key]

@@ -57,20 +57,20 @@ def test_without_alerts_it_waits_until_they_would_have_been_delivered() -> None:
     assert start.stopped is None
 
 
-def test_it_begins_once_the_alert_is_resolved_and_says_why_it_waited(heard: pytest.LogCaptureFixture) -> None:
+def test_a_run_begins_once_the_alert_is_resolved_with_the_reason_for_the_wait(heard: pytest.LogCaptureFixture) -> None:
     start = Start(at2=FIRING, at3=FIRING, at40=RESOLVED)
     assert start.wait() == pytest.approx(40, abs=0.2)
     assert start.stopped is None
     told = [record.getMessage() for record in heard.records if record.name == "obswarm.app.earlier_alerts"]
     assert told == [
-        "Waiting 5 s for alerts that are already firing.",
+        "Waiting 5s for alerts that are already firing.",
         "The alert TooManyErrors fires since 2026-01-09T23:05:40.000Z (errors); the start of the run is delayed until"
         " it is resolved, for 5m at most.",
-        "No alert from before the run is firing any more; starting after 40 s.",
+        "No alert from before the run is firing any more; starting after 40s.",
     ]
 
 
-def test_it_does_not_begin_when_the_alert_lasts_too_long() -> None:
+def test_a_run_does_not_begin_if_the_alert_lasts_too_long() -> None:
     start = Start(at2=FIRING)
     assert start.wait(60) == pytest.approx(60, abs=0.2)
     assert start.stopped == StopReason(

@@ -18,7 +18,17 @@ from obswarm.cli.run import config_of
 from obswarm.cli.settings import SectionCommand, TopLevelCommand, commands_of, options_of, top_level_options
 from obswarm.config import SETTINGS, RunConfig, for_client, read_file_config
 
-SAMPLES = ("90", "3s", "http://127.0.0.1:5/x", "30s:5", "127.0.0.1:5558", "1%", "hold")
+SAMPLES = (
+    "90",
+    "3s",
+    "http://127.0.0.1:5/x",
+    "30s:5",
+    "127.0.0.1:5558",
+    "1%",
+    "hold",
+    "200/s",
+    '[{"user_class_name": "Visitor"}]',
+)
 COMMANDS = {str(command.name): command for command in commands_of(cli)}
 CASES = [
     (command, option)
@@ -132,11 +142,13 @@ def test_what_the_file_adds_has_the_effect_that_it_has_on_the_command_line(key: 
 
 
 def test_the_options_of_run_are_all_there_but_those_that_only_show_something() -> None:
-    options = [param for param in COMMANDS["run"].params if isinstance(param, click.Option)]
+    options = [each for each in COMMANDS["run"].params if isinstance(each, click.Option) and not each.hidden]
     assert {option.name for option in options if not getattr(option, "in_file", False)} == {
         "config",
         "list_users",
         "show_task_ratio",
+        "show_task_ratio_json",
+        "version",
     }
 
 
@@ -220,9 +232,7 @@ def test_what_is_wrong_is_said_even_if_it_is_not_used(monkeypatch) -> None:
         ("grafana_url", "http://127.0.0.1:1", " needs --grafana-token"),
     ],
 )
-def test_who_complains_about_an_option_names_where_its_value_came_from(
-    key, value, expected, folder, monkeypatch
-) -> None:
+def test_errors_about_an_option_name_the_origin_of_its_value(key, value, expected, folder, monkeypatch) -> None:
     (folder / "loadtest.py").write_text(
         "from obswarm import User, task\nclass Visitor(User):\n    @task\n    def visit(self): pass\n"
     )

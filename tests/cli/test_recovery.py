@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.app.build import recover_run
+from obswarm.app.unfinished import recover_run
 from obswarm.config import RunConfig
 
 

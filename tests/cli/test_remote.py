@@ -71,6 +71,9 @@ class Client:
     def give_up(self) -> None:
         self.given_up = True
 
+    def give_up_at(self, time_s: float) -> None:
+        self.give_up_at_s = time_s
+
 
 class Seen(Output):
     def __init__(self) -> None:
@@ -80,7 +83,7 @@ class Seen(Output):
         self.snapshots.append(snapshot)
 
 
-GONE = MasterError("The master has not answered for 60 s.")
+GONE = MasterError("The master has not answered for 1m.")
 
 
 @pytest.mark.parametrize("end", [GONE, End(None, 2, str(GONE))], ids=["silence", "an error without a result"])
@@ -144,6 +147,18 @@ def test_a_stop_is_asked_for_until_the_master_does_it_and_given_up_in_the_end(
     assert 9 < client.give_up_at_s - began_s < 13 + passed_s()
 
 
+def test_the_request_to_stop_ends_with_the_run() -> None:
+    client = Client(snapshot(3), GONE)
+    run = RemoteRun(client, ORDER, Outputs([]))  # type: ignore[arg-type]
+    run.stop(StopReason(StopKind.SIGNAL, "Ctrl-C"))
+    insisting = run._insisting
+    assert insisting is not None
+    run.run()
+    assert insisting.dead
+    run.stop(StopReason(StopKind.SIGNAL, "Ctrl-C"))
+    assert run._insisting is insisting, "a run that is over is not stopped"
+
+
 def test_a_run_that_was_ending_before_the_signal_is_cut_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_module, "_AGAIN_S", 0.005)
     monkeypatch.setattr(remote_module, "_ABORT_AFTER_S", 0.05)
@@ -185,7 +200,7 @@ def test_whoever_gives_up_does_not_wait_for_the_end_of_a_run_whatever_its_master
     client = MasterClient(served.url, "token")
     served.service.begin("one" if alive else "another", RunEvents())
     began_s = clock.monotonic()
-    client.give_up_at_s = began_s + 0.3
+    client.give_up_at(began_s + 0.3)
     with StallMeter() as stalls, gevent.Timeout(HANG_S), pytest.raises(MasterError):
         list(client.events("one"))
     assert clock.monotonic() - began_s < stalls.allowed_s(3)

@@ -61,7 +61,7 @@ def test_a_stack_that_is_down_is_not_waited_for(asked, states: list[str]) -> Non
     assert len(questions) == 1
 
 
-def test_one_that_never_answers_is_not_waited_for_forever(asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stack_that_never_answers_is_not_waited_for_forever(asked, monkeypatch: pytest.MonkeyPatch) -> None:
     questions = asked(10**6, ["running"], starts_s=5)
     now = itertools.count()
     # Of the module alone: greenlets of other tests may look at the clock, too.

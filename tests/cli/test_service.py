@@ -104,9 +104,9 @@ class Runner:
         monkeypatch.setattr(module, "exporters_of", lambda *_: None)
         self.evaluator = FakeEvaluator()
         guards = Namespace(app=AlertsApp(None, "token"), evaluator=self.evaluator)
-        monkeypatch.setattr(module, "guards_of", lambda *_: guards)
-        planned = Namespace(loadtest=Namespace(guards=(), name="a.py"))
-        monkeypatch.setattr(module, "build_plan", lambda *_: planned)
+        monkeypatch.setattr(module, "guards_of", lambda *_, **__: guards)
+        plan = Namespace(loadtest=Namespace(guards=(), name="a.py"), requirements={})
+        monkeypatch.setattr(module, "planned", lambda config, search: (config, plan, None))
 
     def ask(self, begun: int = 0, given: Mapping[str, Any] | None = None) -> None:
         folder = self.state.parent / "client"
@@ -471,7 +471,7 @@ def test_a_result_that_nobody_fetches_is_written_and_told(runner: Runner) -> Non
     runner.fetched = False
     runner.run(raising(RuntimeError("a bug"), seen=9))
     (text,) = runner.notices()
-    assert "without a client. Its measurements of 10 s (9 requests) are in" in text
+    assert "without a client. Its measurements of 10s (9 requests) are in" in text
     assert runner.state.with_name("run-2.json").exists()
 
 

@@ -54,7 +54,7 @@ def has_ended(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("crash", ["os._exit(0)", "os.kill(os.getpid(), 9)", "raise SystemExit(0)"])
-def test_it_is_started_again_and_ends_when_that_is_meant(tmp_path: Path, crash: str) -> None:
+def test_a_service_process_is_restarted_unless_its_end_is_meant(tmp_path: Path, crash: str) -> None:
     body = f"with ends_as_meant():\n    if number < 3:\n        {crash}\nsys.exit(7)\n"
     process = start(tmp_path, body)
     _, err = process.communicate(timeout=HANG_S)
