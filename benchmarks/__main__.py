@@ -1,6 +1,9 @@
 """`python -m benchmarks`: all of them, one after the other."""
 
+from benchmarks.arrivals.__main__ import main as arrivals
 from benchmarks.cluster.__main__ import main as cluster
+from benchmarks.explain.__main__ import main as explain
+from benchmarks.feed.__main__ import main as feed
 from benchmarks.http.__main__ import main as http
 from benchmarks.metrics.__main__ import main as metrics
 from benchmarks.store.__main__ import main as store
@@ -8,5 +11,8 @@ from benchmarks.store.__main__ import main as store
 if __name__ == "__main__":
     http()
     metrics()
+    arrivals()
     cluster()
+    feed()
     print(store())
+    print(explain())

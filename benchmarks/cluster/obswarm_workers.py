@@ -1,7 +1,7 @@
 """Simulated workers of an obswarm master: `python -m benchmarks.cluster.obswarm_workers PORT WORKERS ENDPOINTS
 REQUESTS`.
 
-Each speaks the real protocol over a connection of its own, and answers every pulse with a delta. Ends with its input.
+Each uses the real protocol over its own connection, and responds to every heartbeat with a delta. Ends with its input.
 """
 
 import random
@@ -79,7 +79,7 @@ class SimulatedWorker:
                 case End():
                     return False
 
-    def report(self, pulse: int) -> None:
+    def report(self, heartbeat: int) -> None:
         delta = b""
         if self.users and not self.stopped:
             self.sent += 1
@@ -89,7 +89,7 @@ class SimulatedWorker:
         self.socket.send(
             encode(
                 Report(
-                    *(pulse, sequence, delta, users, self.settled, 0.3, 0.001, 60_000_000, False, 0, self.sent),
+                    *(heartbeat, sequence, delta, users, self.settled, 0.3, 0.001, 60_000_000, False, 0, self.sent),
                     ended=self.stopped,
                 )
             )

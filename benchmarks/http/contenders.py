@@ -4,8 +4,12 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -44,8 +48,9 @@ def locust(user_class: str) -> Contender:
     return Contender(f"Locust {user_class}", _LOCUST, (user_class, *_COMMON))
 
 
-def wrk() -> Contender:
-    return Contender("wrk", ("wrk",), ("-t1", "-c{users}", "-d{seconds}s", "{url}/"))
+def wrk(reconnects: bool = False) -> Contender:
+    headers = ("-H", "Connection: close") if reconnects else ()
+    return Contender("wrk", ("wrk",), ("-t1", "-c{users}", "-d{seconds}s", *headers, "{url}/"))
 
 
 def install_locust() -> None:
@@ -74,10 +79,11 @@ class Speed:
     cpu_s: float
 
 
-def measure_speed(contender: Contender, server: Nginx, core: int, seconds: int) -> Speed:
+def measure_speed(contender: Contender, server: Nginx, url: str, core: int, seconds: int) -> Speed:
     """One round: start it, let it warm up, count at the server for so many seconds, and end it."""
-    with _Running(contender, server.url, BUSY_USERS, seconds + 60, core) as running:
-        _wait_for_users(server, BUSY_USERS)
+    _, served = server.counters()
+    with _Running(contender, server, url, BUSY_USERS, seconds + 60, core) as running:
+        _wait_for_requests(server, served + 2 * BUSY_USERS)
         time.sleep(_WARM_UP_S)
         _, before = server.counters()
         cpu_before, started = running.cpu_s(), time.monotonic()
@@ -85,19 +91,30 @@ def measure_speed(contender: Contender, server: Nginx, core: int, seconds: int) 
         _, after = server.counters()
         cpu_s, elapsed_s = running.cpu_s() - cpu_before, time.monotonic() - started
     requests = after - before - 1
+    if requests <= 0:
+        raise SystemExit(f"{contender.name} made no request within {seconds} s; the machine is too busy to measure.")
     return Speed(requests / elapsed_s, cpu_s / requests)
 
 
-def measure_memory(contender: Contender, server: Nginx, core: int, users: int) -> int:
-    """Resident bytes of the processes with so many idle, connected users."""
-    with _Running(contender, server.url, users, 600, core) as running:
+class Memory(NamedTuple):
+    """Bytes of memory of all processes together. Of pages that several of them map (the code of Python and of
+    libraries), `pss_bytes` counts each once (proportional set size, proc(5)), `rss_bytes` once for each process."""
+
+    pss_bytes: int
+    rss_bytes: int
+
+
+def measure_memory(contender: Contender, server: Nginx, core: int, users: int) -> Memory:
+    """The memory with so many idle, connected users."""
+    with _Running(contender, server, server.url, users, 600, core) as running:
         _wait_for_users(server, users)
         time.sleep(2)
-        return running.memory_bytes()
+        return running.memory()
 
 
 class _Running:
-    def __init__(self, contender: Contender, url: str, users: int, seconds: int, core: int) -> None:
+    def __init__(self, contender: Contender, server: Nginx, url: str, users: int, seconds: int, core: int) -> None:
+        self._server = server
         command = ["taskset", "-c", str(core), *contender.command(url, users, seconds)]
         self._process = subprocess.Popen(
             command, cwd=USERS_FILE.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -108,8 +125,14 @@ class _Running:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        every = self._processes()
+        for process in every:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self._process.wait()
+        psutil.wait_procs(every, 10)
+        # The next one begins when nothing of this one is left at the server.
+        _wait_for(lambda: self._server.counters()[0] == 1, "connections of a process that has ended")
 
     def _processes(self) -> list[psutil.Process]:
         """Users may live in processes of their own."""
@@ -119,17 +142,25 @@ class _Running:
         times = [process.cpu_times() for process in self._processes()]
         return float(sum(each.user + each.system for each in times))
 
-    def memory_bytes(self) -> int:
-        return int(sum(process.memory_info().rss for process in self._processes()))
+    def memory(self) -> Memory:
+        each = [process.memory_full_info() for process in self._processes()]
+        return Memory(sum(info.pss for info in each), sum(info.rss for info in each))
+
+
+def _wait_for_requests(server: Nginx, number: int) -> None:
+    # Each look at the counters is a request, too.
+    looks = count(1)
+    _wait_for(lambda: server.counters()[1] - next(looks) > number, f"fewer than {number} requests")
 
 
 def _wait_for_users(server: Nginx, users: int) -> None:
+    # The connection that asks is one of them.
+    _wait_for(lambda: server.counters()[0] > users, f"fewer than {users} users with a connection")
+
+
+def _wait_for(is_so: Callable[[], bool], otherwise: str) -> None:
     deadline = time.monotonic() + 120
-    while True:
-        connections, _ = server.counters()
-        # The connection that asks is one of them.
-        if connections > users:
-            return
+    while not is_so():
         if time.monotonic() > deadline:
-            raise SystemExit(f"only {connections - 1} of {users} users had connected after two minutes")
+            raise SystemExit(f"After two minutes there are {otherwise}.")
         time.sleep(0.1)

@@ -1,4 +1,5 @@
-"""nginx on one core, answering everything with a small JSON document, and counting for all contenders alike."""
+"""nginx on one core, answering everything with a small JSON document, with and without TLS, and counting for all
+contenders alike."""
 
 import os
 import re
@@ -11,6 +12,8 @@ import urllib.request
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import trustme
 
 _CONFIGURATION = """
 daemon off;
@@ -28,8 +31,11 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    ssl_certificate {folder}/server.pem;
+    ssl_certificate_key {folder}/server.pem;
     server {{
         listen 127.0.0.1:{port} backlog=16384;
+        listen 127.0.0.1:{tls_port} ssl backlog=16384;
         default_type application/json;
         location / {{ return 200 '{{"status":"ok","items":[1,2,3,4,5,6,7],"more":1}}'; }}
         location = /status {{ stub_status; }}
@@ -43,10 +49,13 @@ class Nginx:
 
     def __init__(self, core: int) -> None:
         self._core = core
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        with socket.socket() as one, socket.socket() as other:
+            one.bind(("127.0.0.1", 0))
+            other.bind(("127.0.0.1", 0))
+            self.port: int = one.getsockname()[1]
+            self.tls_port: int = other.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.tls_url = f"https://127.0.0.1:{self.tls_port}"
 
     def __enter__(self) -> Self:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -54,7 +63,11 @@ class Nginx:
             raise SystemExit("nginx is missing: apt-get install nginx-light wrk")
         self._folder = tempfile.TemporaryDirectory(prefix="obswarm-bench-")
         configuration = Path(self._folder.name) / "nginx.conf"
-        configuration.write_text(_CONFIGURATION.format(folder=self._folder.name, port=self.port))
+        configuration.write_text(
+            _CONFIGURATION.format(folder=self._folder.name, port=self.port, tls_port=self.tls_port)
+        )
+        certificate = trustme.CA(key_type=trustme.KeyType.RSA).issue_cert("127.0.0.1", key_type=trustme.KeyType.RSA)
+        certificate.private_key_and_cert_chain_pem.write_to_path(Path(self._folder.name) / "server.pem")
         self._process = subprocess.Popen(
             ["taskset", "-c", str(self._core), program, "-c", configuration, "-p", self._folder.name]
         )

@@ -26,8 +26,8 @@ def main(seconds: int = SECONDS) -> dict[str, float]:
     """Gives bytes and seconds by name."""
     chance = random.Random(1)
     keys = [EndpointKey("GET", f"/api/resource-{number}") for number in range(ENDPOINTS)]
-    figures = [MetricKey(f"target-{number % 10}", "app", f"figure {number}", "number") for number in range(FIGURES)]
-    values = [chance.uniform(1, 1e6) for _ in figures]
+    metrics = [MetricKey(f"target-{number % 10}", "app", f"figure {number}", "number") for number in range(FIGURES)]
+    values = [chance.uniform(1, 1e6) for _ in metrics]
     with tempfile.TemporaryDirectory(prefix="obswarm-store-") as folder:
         path = Path(folder, FILE)
         writer = RunWriter(path, RunMetadata("benchmark"))
@@ -41,7 +41,7 @@ def main(seconds: int = SECONDS) -> dict[str, float]:
                 }
             )
             values = [value + chance.choice((0, 1, chance.gauss(0, 100))) for value in values]
-            sampled = dict(zip(figures, values, strict=True))
+            sampled = dict(zip(metrics, values, strict=True))
             began = time.process_time()
             writer.snapshot(run.last)
             writer.sample(run.last.time_s, sampled)
