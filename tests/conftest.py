@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from obswarm.api import Environment, Events
-from obswarm.redact import forget_secrets
+from obswarm.redact import clear_secrets
 from obswarm.stats import Recorder
+from tests.distribution import BYTECODE
 from tests.support.programs import CountingServer
 from tests.support.reports import pytest_report_to_serializable as pytest_report_to_serializable
 
@@ -31,13 +32,14 @@ def no_stack_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="session", autouse=True)
-def bytecode_is_kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def bytecode_is_kept(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Programs that tests start do not compile all modules each time, which is a third of the CPU time of a short run,
     also where PYTHONDONTWRITEBYTECODE keeps bytecode out of the checkout."""
+    shared = getattr(pytestconfig, "workerinput", {}).get(BYTECODE)
     with pytest.MonkeyPatch.context() as patch:
         if os.environ.get("PYTHONDONTWRITEBYTECODE"):
             patch.delenv("PYTHONDONTWRITEBYTECODE")
-            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
+            patch.setenv("PYTHONPYCACHEPREFIX", shared or str(tmp_path_factory.mktemp("bytecode")))
         yield
 
 
@@ -53,7 +55,7 @@ def signals_that_end() -> None:
 def no_known_secrets() -> Iterator[None]:
     """What one test has as a secret may be a text of another one."""
     yield
-    forget_secrets()
+    clear_secrets()
 
 
 @pytest.fixture

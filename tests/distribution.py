@@ -1,9 +1,9 @@
 """How the processes of `pytest -n auto` share the tests.
 
-One process for each processor takes tests, whichever is free the next ones, and one process more waits until those have
-ended: it runs the tests with the marker `alone`, which measure time and need a quiet machine. Tests that use a fixture
-of their module or package, or have the same `xdist_group`, run in one process, so that it is made once. Nothing is
-listed: a new test needs at most the marker.
+Two processes for each processor take tests, whichever is free the next ones, since tests of programs wait for much of
+their time. The last of them, when the others have ended, runs the tests with the marker `alone`, which measure time
+and need a quiet machine. Tests that use a fixture of their module or package, or have the same `xdist_group`, run in
+one process, so that it is made once. Nothing is listed: a new test needs at most the marker.
 
 This is a plugin (see addopts in pyproject.toml) because gevent has to patch the standard library before other plugins
 import ssl or threading.
@@ -24,7 +24,7 @@ from typing import Any
 import pytest
 
 ALONE = "alone"
-_START_PROGRAMS = ("tests/e2e/", "tests/integration/")
+_START_PROGRAMS = ("tests/e2e/", "tests/integration/", "tests/locust_compat/")
 _IDLE_S = 0.01
 _ENOUGH_PENDING = 2
 """Tests that a process is to have at hand: it starts the last of them only when it knows the next."""
@@ -32,6 +32,9 @@ _ENOUGH_PENDING = 2
 _GROUPS = "obswarm_groups"
 """Where a process writes the groups of tests, which xdist does not send. (Its own --dist loadgroup appends them to the
 names of tests, which has no effect with pytest 9.2.)"""
+
+BYTECODE = "obswarm_bytecode"
+"""Under which key a process finds the folder in which all of them keep the bytecode of programs that tests start."""
 
 _USAGE_ERROR = "obswarm_usage_error"
 """Under which key a process sends the lines of a UsageError, such as a file on the command line that does not exist."""
@@ -79,11 +82,13 @@ from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_xdist_auto_num_workers() -> int:
-    return len(os.sched_getaffinity(0)) + 1
+    return 2 * len(os.sched_getaffinity(0))
 
 
 def pytest_configure_node(node: Any) -> None:
-    node.workerinput[_GROUPS] = str(_shared_folder(node.config) / node.workerinput["workerid"])
+    shared = _shared_folder(node.config)
+    node.workerinput[_GROUPS] = str(shared / node.workerinput["workerid"])
+    node.workerinput[BYTECODE] = str(shared / "bytecode")
 
 
 @functools.cache
@@ -142,12 +147,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 
 class AloneLast(LoadScopeScheduling):
-    """Distribute groups, but for ALONE: one process gets that, when all others have ended."""
+    """Distribute groups, but for ALONE: the last process gets that, when all others have ended."""
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)
         self._groups: dict[str, str] = {}
-        self._quiet: Any = None
 
     def schedule(self) -> None:
         if self.collection is None:
@@ -197,15 +201,12 @@ class AloneLast(LoadScopeScheduling):
     def _reschedule(self, node: Any) -> None:
         if node.shutting_down or node not in self.registered_collections:
             return
-        if ALONE in self.workqueue and self._quiet not in self.assigned_work:
-            self._quiet = self.nodes[-1]
-        others_have_ended = self.nodes == [node]
-        if node is self._quiet and not others_have_ended:
-            return
-        while self._pending_of(self.assigned_work[node]) < _ENOUGH_PENDING and self._has_work(others_have_ended):
+        others = [each for each in self.nodes if each is not node]
+        while self._pending_of(self.assigned_work[node]) < _ENOUGH_PENDING and self._has_work(is_last=not others):
             self._assign_work_unit(node)
-        if not self._has_work(others_have_ended):
+        is_kept_for_alone = ALONE in self.workqueue and all(each.shutting_down for each in others)
+        if not self._has_work(is_last=not others) and not is_kept_for_alone:
             node.shutdown()
 
-    def _has_work(self, others_have_ended: bool) -> bool:
-        return bool(self.workqueue) and (others_have_ended or next(iter(self.workqueue)) != ALONE)
+    def _has_work(self, *, is_last: bool) -> bool:
+        return bool(self.workqueue) and (is_last or next(iter(self.workqueue)) != ALONE)

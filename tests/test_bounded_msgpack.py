@@ -67,5 +67,5 @@ def test_few_bytes_do_not_become_many(name: str) -> None:
 
 def test_contents_of_a_load_tests_own_are_not_nested_without_end() -> None:
     assert unpack_content(b"\x91" * 31 + b"\x90", 100)
-    with pytest.raises(Unreadable, match="more than 32 lists"):
+    with pytest.raises(Unreadable, match="more than 32 levels of lists"):
         unpack_content(b"\x91" * 33 + b"\x90", 100)

@@ -19,7 +19,7 @@ command_line.hide_secrets()
 command_line.hide_secrets({{"--own": False}})
 with open("/proc/self/cmdline") as file:
     print(repr(file.read().split(chr(0))[:-1][-{count}:]))
-print(repr(sys.argv[1:]))
+print(repr(sys.argv[1:]), flush=True)
 if "again" not in os.environ:
     os.execve(sys.executable, command_line.command_again(), {{**os.environ, "again": "", **command_line.environment_of_it()}})
 assert "OBSWARM_HIDDEN_ARGUMENTS" not in os.environ

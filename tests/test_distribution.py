@@ -69,34 +69,45 @@ class Run:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run(3, tmp_path)
+    return Run(2, tmp_path)
 
 
 def test_a_group_goes_to_one_process_and_others_to_whichever_is_free(run: Run) -> None:
-    first, second, quiet = run.processes
-    assert (first.given, second.given, quiet.given) == (["a", "b"], ["m1", "m2", "m3"], [])
+    first, second = run.processes
+    assert (first.given, second.given) == (["a", "b"], ["m1", "m2", "m3"])
     run.complete(first, "a")
     assert first.given == ["a", "b", "c"]
     assert second.given == ["m1", "m2", "m3"]
 
 
-def test_tests_that_need_a_quiet_machine_wait_until_the_other_processes_have_ended(run: Run) -> None:
-    first, second, quiet = run.processes
+def test_the_last_process_runs_the_tests_marked_alone_when_the_others_have_ended(run: Run) -> None:
+    first, second = run.processes
     run.complete(first, "a", "b", "c")
-    run.complete(second, "m1", "m2")
     assert first.shutting_down
-    assert second.shutting_down
+    run.complete(second, "m1", "m2")
+    assert (second.given, second.shutting_down) == (["m1", "m2", "m3"], False)
     assert run.end(first) is None
-    assert quiet.given == []
-    run.complete(second, "m3")
-    assert run.end(second) is None
-    assert quiet.given == ["quiet1", "quiet2"]
-    assert quiet.shutting_down
+    assert second.given == ["m1", "m2", "m3", "quiet1", "quiet2"]
+    assert second.shutting_down
     assert run.scheduler.has_pending
 
 
+def test_a_last_process_without_tests_waits_for_the_others(tmp_path: Path) -> None:
+    run = Run(3, tmp_path)
+    first, second, third = run.processes
+    assert (third.given, third.shutting_down) == (["c"], True)
+    run.complete(first, "a", "b")
+    run.complete(second, "m1", "m2", "m3")
+    assert (first.shutting_down, second.shutting_down) == (True, False)
+    run.end(first)
+    assert second.given == ["m1", "m2", "m3"]
+    run.complete(third, "c")
+    run.end(third)
+    assert second.given == ["m1", "m2", "m3", "quiet1", "quiet2"]
+
+
 def test_the_other_tests_of_a_process_that_crashes_are_run(run: Run) -> None:
-    first, second, _ = run.processes
+    first, second = run.processes
     run.complete(second, "m1")
     assert run.end(second) == "m2"
     run.complete(first, "a", "b")
@@ -104,12 +115,11 @@ def test_the_other_tests_of_a_process_that_crashes_are_run(run: Run) -> None:
 
 
 def test_a_crash_of_the_last_process_leaves_the_rest_to_its_successor(run: Run) -> None:
-    first, second, quiet = run.processes
+    first, second = run.processes
     run.complete(first, "a", "b", "c")
-    run.complete(second, "m1", "m2", "m3")
     run.end(first)
-    run.end(second)
-    assert run.end(quiet) == "quiet1"
+    run.complete(second, "m1", "m2", "m3")
+    assert run.end(second) == "quiet1"
     successor = run.start()
     run.scheduler.schedule()
     assert successor.given == ["quiet2"]

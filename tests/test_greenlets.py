@@ -11,6 +11,7 @@ from gevent.event import Event
 from obswarm import greenlets
 from obswarm.greenlets import Supervisor, kill_all
 from obswarm.killed import is_killed
+from obswarm.syntax import parse
 
 PACKAGE = Path(greenlets.__file__).parent
 SPAWNING = {"spawn", "spawn_later", "spawn_raw", "killall"}
@@ -75,7 +76,7 @@ def test_what_fails_now_and_then_is_started_again_for_ever(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("start", ["spawn", "keep"])
-def test_one_that_is_killed_has_not_failed(start: str) -> None:
+def test_a_killed_greenlet_has_not_failed(start: str) -> None:
     deaths, on_death = told()
     waiting = Event()
     seen = []
@@ -99,7 +100,7 @@ def test_a_failure_to_tell_the_owner_is_logged(caplog: pytest.LogCaptureFixture)
 
 def _spawning(path: Path) -> list[str]:
     found = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parse(path.read_text())):
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "gevent":
             if node.attr in SPAWNING:
                 found.append(f"line {node.lineno}: gevent.{node.attr}")

@@ -41,10 +41,10 @@ def test_what_does_not_come_fails_with_what_is_told_of_it(monkeypatch: pytest.Mo
 
 def test_what_a_program_brings_about_is_asked_for_once_more_when_that_has_ended() -> None:
     codes = iter((None, 0))
-    asked: list[int] = []
+    requested: list[int] = []
     with pytest.raises(AssertionError, match="it has ended"):
-        wait_until(lambda: asked.append(1), "it has ended", every_s=0, ended=lambda: next(codes))
-    assert asked == [1, 1]
+        wait_until(lambda: requested.append(1), "it has ended", every_s=0, ended=lambda: next(codes))
+    assert requested == [1, 1]
     assert wait_until(lambda: "so", ended=lambda: 0) == "so"
 
 
@@ -57,8 +57,8 @@ def test_a_process_that_stands_still_has_a_stall_and_only_at_that_time() -> None
         program.send_signal(signal.SIGSTOP)
         time.sleep(1.5)
         program.send_signal(signal.SIGCONT)
-        said, _ = program.communicate("\n", timeout=HANG_S)
-    every, since, before = map(float, said.split())
+        logged, _ = program.communicate("\n", timeout=HANG_S)
+    every, since, before = map(float, logged.split())
     assert 1.3 < since <= every
     assert before < every - 1.3
 

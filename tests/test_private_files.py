@@ -76,12 +76,13 @@ def test_many_processes_find_out_at_the_same_time(tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from obswarm.private_files import check_writable, open_private\n"
+        "from obswarm.private_files import check_writable, make_private_folder, open_private\n"
         "folder, number = Path(sys.argv[1]), sys.argv[2]\n"
         "sys.stdin.read()\n"
         "for each in range(100):\n"
-        "    check_writable(folder / str(each) / 'new' / 'file')\n"
-        "    path = folder / str(each) / 'file'\n"
+        "    path = folder / str(each) / 'new' / 'file'\n"
+        "    check_writable(path)\n"
+        "    make_private_folder(path.parent)\n"
         "    check_writable(path)\n"
         "    with open_private(path, 'a') as file:\n"
         "        file.write(number)\n"
@@ -95,9 +96,8 @@ def test_many_processes_find_out_at_the_same_time(tmp_path: Path) -> None:
         assert program_of.stdin is not None
         program_of.stdin.close()
     assert [program_of.wait(HANG_S) for program_of in programs] == [0, 0, 0, 0]
-    assert {"".join(sorted((tmp_path / str(each) / "file").read_text())) for each in range(100)} == {"1234"}
-    # A new folder may stay in which another process was just checking.
-    assert {each.name for each in tmp_path.rglob("*") if each.is_file()} == {"file"}
+    assert {"".join(sorted((tmp_path / str(each) / "new" / "file").read_text())) for each in range(100)} == {"1234"}
+    assert {each.name for each in tmp_path.rglob("*") if not each.name.isdecimal()} == {"new", "file"}
 
 
 @pytest.mark.parametrize(
@@ -106,14 +106,18 @@ def test_many_processes_find_out_at_the_same_time(tmp_path: Path) -> None:
         (".", "Is a directory"),
         ("file/new", "Not a directory|File exists"),
         ("made/then/" + "x" * 300, "File name too long"),
-        ("/proc/new", "No such file"),
+        ("/proc/new", "No such file|Permission denied|Operation not permitted"),
+        ("loop", "Too many levels of symbolic links"),
+        ("loop/new", "Too many levels of symbolic links"),
     ],
 )
 def test_a_file_that_cannot_be_written_is_found_out_without_a_trace(name: str, reason: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("pool")
+    (tmp_path / "pool").symlink_to("loop")
     with pytest.raises(OSError, match=reason):
         check_writable(tmp_path / name)
-    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "loop", "pool"]
 
 
 def test_what_is_tightened_is_neither_a_link_nor_missing(tmp_path: Path) -> None:

@@ -12,14 +12,14 @@ from obswarm.config import SETTINGS
 from obswarm.engine import host_of
 from obswarm.http import check_host
 from obswarm.redact import (
-    forget_secrets,
+    clear_secrets,
     is_secret_name,
     redact_code,
     redact_text,
     redact_url,
     redact_value,
-    remember,
-    remember_secret,
+    register_secret,
+    register_setting,
 )
 from obswarm.sanitize import clean_lines, clean_text
 from obswarm.stats import Recorder
@@ -171,26 +171,26 @@ ValueError: cannot log in with password=PLANTED
 def test_values_that_were_given_as_secrets_are_taken_out_wherever_they_stand() -> None:
     for text in ("see Ab1-x9 there", "/users/V9secret/a?q=K9abcdef", "p%26w9-secret", "kept"):
         assert redact_text(text) == text
-    remember("--api-token", "Ab1-x9")
-    remember("--remote-write-auth", "user:W9secret")
-    remember("--host", "http:/user:V9secret@127.0.0.1:1/?key=K9abcdef")
-    remember("--monkey", "kept-1")
-    remember_secret(["p&w9-secret", 7, None])
+    register_setting("--api-token", "Ab1-x9")
+    register_setting("--remote-write-auth", "user:W9secret")
+    register_setting("--host", "http:/user:V9secret@127.0.0.1:1/?key=K9abcdef")
+    register_setting("--monkey", "kept-1")
+    register_secret(["p&w9-secret", 7, None])
     assert redact_text("see Ab1-x9 there, W9secret") == "see *** there, ***"
     assert redact_text("/users/V9secret/a?q=K9abcdef") == "/users/***/a?q=***"
     assert redact_text("p%26w9-secret 7 kept-1 V9secrets") == "*** 7 kept-1 V9secrets"
-    forget_secrets()
+    clear_secrets()
     assert redact_text("see Ab1-x9 there") == "see Ab1-x9 there"
 
 
 def test_plain_words_and_small_numbers_are_no_values_to_look_for() -> None:
-    remember_secret(["changeme", "12345", "a-b", "------", 123456])
+    register_secret(["changeme", "12345", "a-b", "------", 123456])
     text = "/changeme/12345/a-b ------ 123456"
     assert redact_text(text) == text
 
 
 @given(st.text("ab:/@?=&#'\"(*{ ,") | st.text())
-def test_nothing_is_left_to_be_taken_out_a_second_time(text: str) -> None:
+def test_redacting_twice_changes_nothing_more(text: str) -> None:
     for take_out in (redact_url, redact_text, redact_code):
         once = take_out(text)
         assert take_out(once) == once
@@ -294,5 +294,5 @@ def test_every_option_of_ours_that_takes_a_secret_has_a_name_that_says_so() -> N
         param.name for command in cli.commands.values() for param in command.params if is_secret_name(param.name or "")
     }
     pairs = {f"{prefix}_{name}" for prefix in ("prometheus", "remote_write") for name in ("auth", "token")}
-    assert names == {"api_token", "alerts_token", "grafana_token"} | pairs
+    assert names == {"api_token", "alerts_token", "grafana_token", "web_auth"} | pairs
     assert {name for name, each in SETTINGS.items() if each.secret} == names

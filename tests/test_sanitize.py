@@ -143,7 +143,7 @@ def test_lines_of_a_traceback_stay_lines(given: object, clean: str) -> None:
     assert clean_lines(given) == clean
 
 
-def test_of_a_traceback_that_is_too_long_the_end_is_kept_and_the_cut_is_said() -> None:
+def test_a_traceback_that_is_too_long_keeps_its_end_with_a_note() -> None:
     lines = clean_lines("\n".join(f"line {number}" for number in range(1000)), 200)
     assert len(lines) == 200
     assert lines.startswith("[cut: 8,889 characters] …")

@@ -8,8 +8,10 @@ from obswarm.units import (
     format_bytes,
     format_duration,
     format_latency,
+    format_limit,
     format_percent,
     format_rate,
+    format_tenths,
     parse_duration,
 )
 
@@ -52,6 +54,32 @@ def test_what_is_no_duration_says_how_to_write_one(text) -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(40, "40s"), (125, "2m05s"), (3720, "1h02m"), (0.5, "0.5s"), (60, "1m")])
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(30.0, "30s"), (0.25, "0.25s"), (90, "1m30s"), (3720, "1h02m"), (3725, "3725s"), (float("inf"), "+Inf")],
+)
+def test_limits_are_written_exactly_as_settings_are(seconds: float, text: str) -> None:
+    assert format_limit(seconds) == text
+    if text != "+Inf":
+        assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0s"),
+        (12.34, "12.3s"),
+        (59.96, "1m00.0s"),
+        (3725.5, "1h02m05.5s"),
+        (-0.5, "-0.5s"),
+        (-0.01, "0.0s"),
+        (float("nan"), "NaN"),
+    ],
+)
+def test_elapsed_times_have_tenths_of_a_second(seconds: float, text: str) -> None:
+    assert format_tenths(seconds) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.00085, "850 µs"), (0.0123, "12.3 ms"), (0.25, "250 ms"), (1.25, "1.25 s"), (None, "–")])  # fmt: skip

@@ -155,13 +155,13 @@ def test_nobody_can_say_that_he_is_privileged_without_a_signature(protection: An
 def test_the_question_at_login(protection: Any) -> None:
     now_s = [NOW_S]
     captcha = protection.Captcha("key", clock=lambda: now_s[0])
-    asked = captcha.ask()
-    one, other = (int(number) for number in asked["question"].removesuffix(" = ?").split(" + "))
-    assert captcha.is_right(asked["id"], one + other)
-    assert captcha.is_right(asked["id"], str(one + other))
-    assert not captcha.is_right(asked["id"], one + other + 1)
-    assert not captcha.is_right(asked["id"].replace(".", "0.", 1), one + other)
-    for number, answer in ((None, None), ("", 1), ("a.b.c", 1), (asked["id"], "many"), (7, 7)):
+    requested = captcha.ask()
+    one, other = (int(number) for number in requested["question"].removesuffix(" = ?").split(" + "))
+    assert captcha.is_right(requested["id"], one + other)
+    assert captcha.is_right(requested["id"], str(one + other))
+    assert not captcha.is_right(requested["id"], one + other + 1)
+    assert not captcha.is_right(requested["id"].replace(".", "0.", 1), one + other)
+    for number, answer in ((None, None), ("", 1), ("a.b.c", 1), (requested["id"], "many"), (7, 7)):
         assert not captcha.is_right(number, answer)
     now_s[0] += 301
-    assert not captcha.is_right(asked["id"], one + other)
+    assert not captcha.is_right(requested["id"], one + other)

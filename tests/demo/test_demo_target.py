@@ -222,11 +222,13 @@ def test_a_contestant_fails_a_submission_that_was_not_accepted(
 
 
 def test_a_contestant_reads_problems_under_one_name_and_the_leaderboard() -> None:
-    asked: list[tuple[str, str | None]] = []
-    contestant: Any = SimpleNamespace(client=SimpleNamespace(get=lambda path, name=None: asked.append((path, name))))
+    requested: list[tuple[str, str | None]] = []
+    contestant: Any = SimpleNamespace(
+        client=SimpleNamespace(get=lambda path, name=None: requested.append((path, name)))
+    )
     Contestant.read_problem(contestant)
     Contestant.leaderboard(contestant)
-    (problem, name), leaderboard = asked
+    (problem, name), leaderboard = requested
     assert problem.startswith("/problems/")
     assert name == "/problems/{id}"
     assert leaderboard == ("/leaderboard", None)

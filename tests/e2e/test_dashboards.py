@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forked import forked_obswarm
 from tests.support.grafana import Grafana
-from tests.support.programs import obswarm
 from tests.support.prometheus import program
 
 
@@ -20,7 +20,9 @@ def grafana():
 
 def test_push_puts_them_into_a_folder_that_is_made_once(grafana, tmp_path) -> None:
     for _ in range(2):
-        done = obswarm("dashboards", "push", "--grafana-url", grafana.url, "--grafana-token", "right", cwd=tmp_path)
+        done = forked_obswarm(
+            "dashboards", "push", "--grafana-url", grafana.url, "--grafana-token", "right", cwd=tmp_path
+        )
         assert done.code == 0, done.stderr
         assert done.stdout.splitlines() == [
             f"{grafana.url}/d/obswarm-{name}/x" for name in ("compare", "correlate", "generator", "run")
@@ -31,15 +33,17 @@ def test_push_puts_them_into_a_folder_that_is_made_once(grafana, tmp_path) -> No
 
 
 def test_push_with_a_wrong_token_or_to_nobody_is_a_sentence(grafana, tmp_path) -> None:
-    wrong = obswarm("dashboards", "push", "--grafana-url", grafana.url, "--grafana-token", "wrong", cwd=tmp_path)
+    wrong = forked_obswarm("dashboards", "push", "--grafana-url", grafana.url, "--grafana-token", "wrong", cwd=tmp_path)
     assert (wrong.code, "it needs the role Editor" in wrong.stderr) == (2, True)
     grafana.close()
-    nobody = obswarm("dashboards", "push", "--grafana-url", grafana.url, "--grafana-token", "right", cwd=tmp_path)
+    nobody = forked_obswarm(
+        "dashboards", "push", "--grafana-url", grafana.url, "--grafana-token", "right", cwd=tmp_path
+    )
     assert (nobody.code, "Grafana does not respond at" in nobody.stderr) == (2, True)
 
 
 def test_export_writes_what_grafana_and_prometheus_read(tmp_path: Path) -> None:
-    done = obswarm("dashboards", "export", tmp_path / "there", cwd=tmp_path)
+    done = forked_obswarm("dashboards", "export", tmp_path / "there", cwd=tmp_path)
     assert done.code == 0, done.stderr
     written = [Path(line) for line in done.stdout.splitlines()]
     assert {path.name for path in written} == {
@@ -56,4 +60,4 @@ def test_export_writes_what_grafana_and_prometheus_read(tmp_path: Path) -> None:
     )
     assert checked.returncode == 0, checked.stderr
     (tmp_path / "file").touch()
-    assert obswarm("dashboards", "export", tmp_path / "file" / "x", cwd=tmp_path).code == 2
+    assert forked_obswarm("dashboards", "export", tmp_path / "file" / "x", cwd=tmp_path).code == 2

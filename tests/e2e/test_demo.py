@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.support.documentation import snippet
+from tests.support.forked import forked_obswarm
 from tests.support.patience import HANG_S
 from tests.support.programs import obswarm
 from tests.support.stalls import StallMeter
@@ -29,6 +30,6 @@ def test_the_demo_shows_the_knee_a_guard_stops_it_and_it_exits_0(tmp_path) -> No
 
 
 def test_a_demo_too_short_to_show_anything_is_refused() -> None:
-    done = obswarm("demo", "--duration", "3s")
+    done = forked_obswarm("demo", "--duration", "3s")
     assert done.code == 2
-    assert "the ramp has to take at least 15 s" in done.stderr
+    assert "the ramp has to take at least 15s" in done.stderr

@@ -14,15 +14,22 @@ from pathlib import Path
 
 import pytest
 
+from obswarm import clock
+from obswarm.analysis.explain import explain, headline
+from obswarm.store import Store
+from tests.cli.test_explain import store_run
 from tests.support.alertmanager import Alertmanager
 from tests.support.documentation import PAGES, Shell, Site, Snippet, snippet, snippets
 from tests.support.fleet import Fleet
+from tests.support.forked import forked_obswarm
 from tests.support.grafana import Grafana
+from tests.support.incidents import Incident, database_lock
 from tests.support.nginx import free_port
 from tests.support.patience import HANG_S, wait_until
-from tests.support.programs import ROOT, obswarm
+from tests.support.programs import ROOT
 from tests.support.prometheus import Prometheus, program
 from tests.support.recorded import Runs
+from tests.support.trace_servers import around, trace_server
 
 VISITOR = """
 from obswarm import FastHttpUser, constant, task
@@ -82,12 +89,34 @@ def test_the_table_of_messages_is_complete() -> None:
 # Load tests.
 
 
+def test_the_limit_of_a_site_is_searched(shell: Shell) -> None:
+    users, rate = (command for _, command in snippet("docs/running.md", "obswarm find-limit").commands)
+    short = "--settle 500ms --measure 1s --workers 0"
+    printed = shell.run(f"{users} --from 1 --up-to 2 {short}")
+    assert "No limit up to 2 users: all loads met the requirements." in " ".join(printed.split())
+    printed = shell.run(f"{rate} --up-to 20/s {short}")
+    assert "No limit up to 20 iterations/s: all loads met the requirements." in " ".join(printed.split())
+
+
+def test_a_target_of_which_nothing_is_known_is_recorded(shell: Shell, site: Site) -> None:
+    ((_, command),) = snippet("docs/guards.md", "any=http://mail.staging:9500").commands
+    shell.run(f"{command.replace('http://mail.staging:9500', site.url)} -u 1 -t 2s --headless --workers 0")
+    assert "any (any)" in shell.run("obswarm runs show latest")
+
+
+def test_a_row_of_a_feed_is_lent(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text("name,password\na,b\nc,d\n")
+    text = in_a_task(snippet("docs/writing-load-tests.md", "accounts.checkout()").text)
+    declared = 'from obswarm import feed\n\naccounts = feed.csv("accounts.csv")\n\n'
+    run_loadtest(declared + text, tmp_path, site)
+
+
 def run_loadtest(text: str, folder: Path, site: Site, *arguments: object) -> dict:
     """The result of a run of half a second, or of a longer one where the machine was too busy for a request; nothing
     may have gone wrong in it."""
     (folder / "loadtest.py").write_text(text)
     for seconds in ("500ms", "10s"):
-        done = obswarm(
+        done = forked_obswarm(
             *("run", "loadtest.py", "-H", site.url, "-u", 2, "-r", 50, "-t", seconds, "--headless", "--json", "-"),
             *arguments,
             cwd=folder,
@@ -133,10 +162,15 @@ def test_sharing_data_with_a_worker_that_joins_later(tmp_path: Path) -> None:
     [
         snippet("README.md", "class Contestant(FastHttpUser)"),
         snippet("docs/getting-started.md", "class Visitor(FastHttpUser)"),
+        snippet("docs/writing-load-tests.md", "class Shopper(FastHttpUser)"),
+        snippet("docs/writing-load-tests.md", "class Customer(FastHttpUser)"),
+        snippet("docs/workload-models.md", "class Checkout(SequentialTaskSet)"),
+        snippet("docs/workload-models.md", "iterations = 100"),
     ],
     ids=lambda text: text.page,
 )
 def test_whole_files(text: Snippet, site: Site, tmp_path: Path) -> None:
+    (tmp_path / "accounts.csv").write_text("name,password\n" + "".join(f"user-{n},x\n" for n in range(100)))
     run_loadtest(text.text, tmp_path, site)
 
 
@@ -248,20 +282,32 @@ def test_the_two_commands(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None
         snippet("docs/guards.md", "--stop-when 'slow checkout"),
         snippet("docs/guards.md", "--junit junit.xml"),
         snippet("docs/distributed.md", "--workers 8"),
+        snippet("docs/workload-models.md", "--arrival-rate 200/s -t 5m"),
+        snippet("docs/workload-models.md", "-u 20 --iterations 1000"),
+        snippet("docs/workload-models.md", "--require 'dropped < 10'"),
     ],
     ids=lambda text: f"{text.page}:{text.line}",
 )
 def test_runs(text: Snippet, shell: Shell) -> None:
     for _, command in text.commands:
-        short = command if re.search(r"-t |--stages", command) else f"{command} -t 2s"
+        short = command if re.search(r"-t |--stages|--arrival-rate \"", command) else f"{command} -t 2s"
         # A requirement about something that was never requested is not met.
         shell.replaced |= {"--workers 8": "--workers 2", 'name="/login"': 'name="/"'}
         shell.run(short)
 
 
 def test_targets_are_looked_at(shell: Shell) -> None:
-    (printed,) = shell.run_all(snippet("docs/guards.md", "obswarm targets"))
+    (printed,) = shell.run_all(snippet("docs/guards.md", "obswarm targets --target"))
     assert "threads running" in printed
+    (printed,) = shell.run_all(snippet("docs/guards.md", "--kind-of"))
+    assert printed.startswith("mysql: MySQL, 1 of the ")
+
+
+def test_a_kind_of_ones_own(shell: Shell, site: Site) -> None:
+    table = snippet("docs/guards.md", 'name = "jobs"').text
+    (shell.folder / "obswarm.toml").write_text(f'{table}\n[[targets]]\nkind = "jobs"\nurl = "{site.url}/metrics"\n')
+    # It is scraped, and has none of these metrics.
+    assert "no jobs" in shell.run("obswarm targets --watch-for 1s; true")
 
 
 @pytest.mark.parametrize(
@@ -326,6 +372,13 @@ def test_with_a_prometheus_that_is_there(shell: Shell) -> None:
         assert prometheus.query("sum(obswarm_requests_total)")
 
 
+def test_an_opentelemetry_collector(shell: Shell, site: Site) -> None:
+    shell.replaced["http://collector:4318"] = site.url
+    ((_, command),) = snippet("docs/metrics.md", "--otlp --trace-sample").commands
+    shell.run(f"{command} -t 2s")
+    assert ("POST", "/v1/metrics") in site.requests
+
+
 def test_being_scraped_from_elsewhere(shell: Shell) -> None:
     ((_, command),) = snippet("docs/existing-prometheus.md", "--metrics-addr 0.0.0.0").commands
     shell.replaced |= {"--metrics-addr 0.0.0.0": "--metrics-addr 127.0.0.1", "8089": str(free_port())}
@@ -364,6 +417,47 @@ def test_runs_that_are_kept(shell: Shell) -> None:
     shell.run(checked[1])
 
 
+def test_a_run_is_explained(shell: Shell) -> None:
+    store = shell.folder / "store"
+    store.mkdir()
+    Runs(store / "runs.sqlite").make(1)
+    shell.environment["OBSWARM_STORE"] = str(store)
+    shell.run("obswarm runs tag latest baseline")
+    text, document = shell.run_all(snippet("docs/explain.md", "obswarm explain latest"))
+    assert json.loads(document)["headline"] in text.replace("\n", " ")
+
+
+def test_a_run_is_explained_with_traces(shell: Shell) -> None:
+    store = shell.folder / "store"
+    store.mkdir()
+    store_run(store)
+    shell.environment["OBSWARM_STORE"] = str(store)
+    with Store(store / "runs.sqlite") as opened:
+        traces = around(opened.find("latest").started_s + 31)
+    with trace_server("tempo", traces) as tempo, trace_server("jaeger", traces) as jaeger:
+        shell.replaced |= {"http://tempo.staging:3200": tempo.url, "http://jaeger.staging:16686": jaeger.url}
+        text, document = shell.run_all(snippet("docs/explain.md", "obswarm explain --traces"))
+    grown = json.loads(document)["traces"]["sentences"][1]
+    assert grown.startswith("The span that grew: UPDATE standings (mysql)")
+    assert " ".join(grown.split()) in " ".join(text.split())
+
+
+def test_the_numbers_of_the_documented_incident_are_consistent() -> None:
+    text = snippet("docs/explain.md", "What users noticed").text
+    units = {"ms": 1e-3, "s": 1.0, "": 1.0}
+    changes = re.findall(r"from ([\d.]+)(?: (m?s))? to ([\d.]+)(?: (m?s))? \(([\d.]+)-fold\)", text)
+    assert len(changes) >= 5
+    for before, unit, after, other, fold in changes:
+        ratio = float(after) * units[other] / (float(before) * units[unit])
+        assert ratio == pytest.approx(float(fold), rel=0.05), (before, after)
+
+
+def test_the_documented_explanation_is_that_of_the_simulated_lock() -> None:
+    line = snippet("docs/explain.md", "waiting for row locks rose").text.strip()
+    numbers = re.compile(r"\d+")
+    assert numbers.sub("N", headline(explain(Incident(database_lock).record()))) == numbers.sub("N", line)
+
+
 # Configuration.
 
 
@@ -377,6 +471,48 @@ def test_settings(text: Snippet, shell: Shell) -> None:
         shell.replaced["http://prometheus:9090"] = prometheus.url
         (shell.folder / "obswarm.toml").write_text(shell.text_of(text.text))
         shell.run("obswarm run loadtest.py -u 1 -t 2s --headless")
+
+
+def test_a_curve(shell: Shell) -> None:
+    printed = shell.run_all(snippet("docs/workload-models.md", "> day.csv"))
+    assert "iterations finished" in printed[-1]
+
+
+def test_a_curve_of_a_prometheus(shell: Shell) -> None:
+    ended_s = int(clock.wall()) - 86400
+    samples = "".join(f"http_requests_total {7 * each} {ended_s - 7200 + each}\n" for each in range(-60, 7201, 15))
+    with Prometheus(history=f"# TYPE http_requests counter\n{samples}# EOF\n") as prometheus:
+        shell.replaced |= {"http://prometheus:9090": prometheus.url, ")*2'": ")*2' -t 1s"}
+        shell.run_all(snippet("docs/workload-models.md", "offset 1d"))
+
+
+def test_scenarios(site: Site, tmp_path: Path) -> None:
+    text = snippet("docs/workload-models.md", "scenarios = [").text
+    guard = snippet("docs/workload-models.md", "p95{scenario=").text
+    for long, short in (
+        ('50, spawn_rate=10, run_time="5m"', '3, spawn_rate=10, run_time="1s"'),
+        ("1m:20/s,3m:20/s", "0s:20/s,1s:20/s"),
+        ("300ms", "30s"),
+        ('start_after="30s"', 'start_after="500ms"'),
+        ("iterations=1000", "iterations=20"),
+    ):
+        assert long in text
+        text = text.replace(long, short)
+    (tmp_path / "scenarios.py").write_text(text + guard)
+    ((_, command),) = snippet("docs/workload-models.md", "run scenarios.py").commands
+    words = command.replace("https://staging.example.com", site.url).split()[1:]
+    done = forked_obswarm(*words, "--headless", "--json", "-", cwd=tmp_path)
+    assert done.code == 0, done.stderr
+    assert [each["scenario"] for each in done.result["scenarios"]] == ["browse", "checkout", "import"]
+    assert [each["met"] for each in done.result["requirements"]] == [True, True]
+    assert done.result["limited_iterations"] == [{"limit": "import", "number": 20, "ended": 20}]
+    assert done.result["stop_reason"]["detail"] == "all scenarios have ended"
+
+
+def test_a_rate_of_the_file(shell: Shell) -> None:
+    text = snippet("docs/workload-models.md", 'arrivals = "poisson"').text
+    (shell.folder / "obswarm.toml").write_text(text.replace("30s:50/s,2m:400/s,1m:0/s", "1s:20/s,1s:20/s"))
+    assert "iterations finished" in shell.run("obswarm run loadtest.py --headless")
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.support.programs import CountingServer, obswarm
+from tests.support.forked import forked_obswarm
+from tests.support.programs import CountingServer
 
 
 def run(*arguments: object) -> dict:
-    done = obswarm("run", *arguments, "--headless", "--json", "-")
+    done = forked_obswarm("run", *arguments, "--headless", "--json", "-")
     assert done.code == 0, done.stderr
     result = done.result
     assert result["totals"]["requests"] > 0
@@ -40,8 +41,17 @@ def test_shape(target: CountingServer) -> None:
     assert result["stop_reason"]["kind"] == "time"
 
 
+def test_scenarios(target: CountingServer) -> None:
+    result = run("examples/scenarios.py", "-H", target.url)
+    by_name = {each["scenario"]: each["requests"] for each in result["scenarios"]}
+    assert set(by_name) == {"browse", "checkout", "import"}
+    assert by_name["import"] == 100
+    assert by_name["checkout"] == pytest.approx(15, abs=2)
+    assert [each["met"] for each in result["requirements"]] == [True, True]
+
+
 def test_custom_protocol(tmp_path) -> None:
-    done = obswarm(
+    done = forked_obswarm(
         "run", "examples/custom_protocol.py", "-u", 5, "-r", 10, "-t", "3s",
         "--database", tmp_path / "load.sqlite", "--headless", "--json", "-",
     )  # fmt: skip

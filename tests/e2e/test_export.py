@@ -9,7 +9,7 @@ import pytest
 from tests.support.forked import forked_obswarm
 from tests.support.nginx import free_port
 from tests.support.patience import HANG_S, wait_until
-from tests.support.programs import CountingServer, obswarm, start_obswarm
+from tests.support.programs import CountingServer, start_obswarm
 
 COMMON = ("run", "examples/basic.py", "--headless", "-u", 2, "-r", 10, "-t", "1s")
 
@@ -25,7 +25,7 @@ def test_the_default_port_moves_to_the_next_free_one_and_says_so(target: Countin
                 is_ours = True
             except OSError:
                 pass  # somebody else has taken it, which serves as well unless he ends meanwhile
-            done = obswarm(*COMMON, "-H", target.url)
+            done = forked_obswarm(*COMMON, "-H", target.url)
             if is_ours or text in done.stderr:
                 break
     assert done.code == 0, done.stderr
@@ -69,7 +69,9 @@ def test_wrong_options_end_in_a_sentence(target: CountingServer, options: tuple[
 
 
 def test_a_receiver_that_is_not_there_does_not_stop_the_run(target: CountingServer) -> None:
-    done = obswarm(*COMMON, "-H", target.url, "--remote-write", "http://127.0.0.1:1/api/v1/write", "--linger", "0")
+    done = forked_obswarm(
+        *COMMON, "-H", target.url, "--remote-write", "http://127.0.0.1:1/api/v1/write", "--linger", "0"
+    )
     assert done.code == 0
     assert "Connection refused. The run goes on" in done.stderr
     assert "samples were not delivered" in done.stderr

@@ -321,13 +321,13 @@ def test_percentiles_are_those_of_the_target(cases: dict[str, Case], name: str) 
 @every_case
 def test_the_most_users_at_a_time_are_those_of_the_target(cases: dict[str, Case], name: str) -> None:
     case = cases[name]
-    asked = _together(case.served)
+    requested = _together(case.served)
     at_most = _together(case.served, case.late_s, WAIT_S + case.late_s)
     # One user of a drain asks for nothing.
     silent = 1 if "drain" in name else 0
-    assert asked + silent <= case.result["users_max"] <= at_most + silent
+    assert requested + silent <= case.result["users_max"] <= at_most + silent
     if not case.moves and "short" not in name:
-        assert asked == at_most
+        assert requested == at_most
     if "short" in name:
         assert 3 <= case.result["users_max"] <= 9, "three come each second, and stay for less than one"
         assert len({each.query["user"] for each in case.served}) == 9

@@ -54,7 +54,7 @@ def arrivals_until(quick: QuickServer, count: int, fleet: Fleet) -> None:
     )
 
 
-def test_a_shape_goes_on_where_it_would_be_by_now(tmp_path: Path) -> None:
+def test_a_shape_continues_at_the_elapsed_time_after_a_restart_of_the_master(tmp_path: Path) -> None:
     with QuickServer() as quick, Fleet(tmp_path, quick.url, STEPS) as fleet, StallMeter() as stalls:
         master = fleet.master("--expect-workers", 2)
         workers = [fleet.worker(), fleet.worker()]
@@ -62,7 +62,7 @@ def test_a_shape_goes_on_where_it_would_be_by_now(tmp_path: Path) -> None:
         master.kill()
         gevent.sleep(1.5)
         master = fleet.master("--expect-workers", 2)
-        wait_until(lambda: "Going on with the run" in fleet.log(), fleet.log)
+        wait_until(lambda: "Continuing the run" in fleet.log(), fleet.log)
         back_s = time.time()
         assert [master.wait(HANG_S), *(worker.wait(HANG_S) for worker in workers)] == [0, 0, 0], fleet.log()
         result = fleet.result()
@@ -70,11 +70,11 @@ def test_a_shape_goes_on_where_it_would_be_by_now(tmp_path: Path) -> None:
         assert result["totals"]["requests"] == len(times)
         assert result["users_max"] == 12
         with Store(Path(os.environ["OBSWARM_STORE"], FILE)) as store:
-            kept = read_run(store, store.find(result["run_id"]))
-        assert kept.total().requests == len(times)
-        assert [mark.kind for mark in kept.annotations] == [mark["kind"] for mark in result["annotations"]]
+            stored = read_run(store, store.find(result["run_id"]))
+        assert stored.total().requests == len(times)
+        assert [mark.kind for mark in stored.annotations] == [mark["kind"] for mark in result["annotations"]]
         # Once, although a second master has made the end of it; the first one's last second may be missing.
-        assert 0.8 * len(times) < sum(second.total().requests for second in kept.intervals) <= len(times)
+        assert 0.8 * len(times) < sum(second.total().requests for second in stored.intervals) <= len(times)
         # The shape's own end, sixteen seconds after the first beginning: the time without a master counts.
         assert 15 < times[-1] - times[0] < 16 + stalls.allowed_s(2)
         began = times[0]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forked import forked_obswarm
 from tests.support.patience import wait_until
-from tests.support.programs import CountingServer, QuickServer, obswarm
+from tests.support.programs import CountingServer, QuickServer
 from tests.support.stalls import StallMeter
 
 LOADTEST = """
@@ -95,20 +96,20 @@ def test_a_guard_stops_a_run_whose_target_hangs(tmp_path: Path, guard: str, work
     (tmp_path / "loadtest.py").write_text(LOADTEST)
     with QuickServer() as target, StallMeter() as stalls:
         hanging = hanging_after(target, 1.3)
-        done = obswarm(
+        done = forked_obswarm(
             *("run", "loadtest.py", "-H", target.url, "-u", 20, "-r", 100, "-t", "30s", "--stop-when", guard),
             *("--workers", workers, "--json", "result.json", "--headless", "--web-port", 0, "--linger", 0),
             cwd=tmp_path,
         )
         hanging.join()
         last: float = json.loads(target.get("/last-answer"))
-        asked = len(target.arrivals()["/page"])
+        requested = len(target.arrivals()["/page"])
     assert done.code == 3, done.stderr
     result = json.loads((tmp_path / "result.json").read_text())
     (tripped,) = (mark["at"] for mark in result["annotations"] if mark["kind"] == "guard")
     reaction_s = datetime.fromisoformat(tripped).timestamp() - last
     assert shortest_s <= reaction_s < shortest_s + stalls.allowed_s(4, last, last + reaction_s)
-    assert result["totals"]["requests"] == asked - 20, "what hung is in no latency of the result"
+    assert result["totals"]["requests"] == requested - 20, "what hung is in no latency of the result"
     (cut_off,) = result["cut_off"]
     assert (cut_off["kind"], cut_off["name"], cut_off["count"]) == ("request", "/page", 20)
     assert cut_off["oldest_s"] >= reaction_s - stalls.allowed_s(0.5, last - 1, last + 1)
@@ -119,7 +120,7 @@ def test_a_guard_stops_a_run_whose_target_hangs(tmp_path: Path, guard: str, work
 def test_what_is_cut_off_at_the_end_is_named_and_a_run_without_an_answer_is_not_fine(tmp_path: Path) -> None:
     (tmp_path / "loadtest.py").write_text(HANGING)
     with CountingServer() as target:
-        done = obswarm(
+        done = forked_obswarm(
             *("run", "loadtest.py", "-H", target.url, "-u", 8, "-r", 100, "-t", "4s", "--exit-code-on-error", 0),
             *("--workers", 2, "--json", "result.json", "--headless", "--web-port", 0, "--linger", 0),
             cwd=tmp_path,

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.fleet import Fleet
+from tests.support.forked import forked_obswarm
 from tests.support.patience import HANG_S
-from tests.support.programs import QuickServer, obswarm
+from tests.support.programs import QuickServer
 
 LOADTEST = """
 import os
@@ -47,7 +48,7 @@ def quick():
 def test_a_run_whose_data_cannot_be_prepared_does_not_start(
     loadtest, quick, workers: int, hook: str, where: str
 ) -> None:
-    done = obswarm(
+    done = forked_obswarm(
         "run",
         loadtest(LOADTEST),
         *("-H", quick.url, "-t", "20s", "--workers", workers, "--json", "-", "--web-port", 0),
@@ -63,7 +64,7 @@ def test_a_run_whose_data_cannot_be_prepared_does_not_start(
 
 
 def test_a_listener_that_fails_every_second_is_counted_and_harms_nobody(loadtest, quick) -> None:
-    done = obswarm(
+    done = forked_obswarm(
         "run",
         loadtest(LOADTEST),
         *("-H", quick.url, "-u", 2, "-r", 10, "-t", "3s", "--workers", 1, "--json", "-", "--web-port", 0),
@@ -121,7 +122,7 @@ class Visitor(FastHttpUser):
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_greenlet_of_the_load_test_that_ends_the_process_is_counted(loadtest, quick, workers: int) -> None:
-    done = obswarm(
+    done = forked_obswarm(
         "run",
         loadtest(ENDS_THE_PROCESS),
         *("-H", quick.url, "-u", 2, "-r", 10, "-t", "2s", "--workers", workers, "--json", "-", "--web-port", 0),

@@ -1,5 +1,6 @@
 """A file that was written for Locust runs without an edit, whether or not Locust is installed."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from tests.support.documentation import snippet
 from tests.support.fleet import Fleet
+from tests.support.forked import forked_obswarm
 from tests.support.programs import CountingServer, obswarm
 
 LOCUSTFILE = """
@@ -127,24 +129,26 @@ def test_workers_elsewhere_read_it_the_same_way(folder: Path, tmp_path: Path) ->
 
 def test_the_settings_of_locust(folder: Path) -> None:
     (folder / "locust.conf").write_text(
-        "# as for Locust\nheadless = true\nusers = 3\nspawn-rate = 50\nrun-time = 1h\nautostart = true\n"
+        "# as for Locust\nheadless = true\nusers = 3\nspawn-rate = 50\nrun-time = 1h\nautostart = true\nbasket = 3\n"
     )
     with CountingServer() as target:
-        done = obswarm("run", "--json", "-", cwd=folder, LOCUST_RUN_TIME="2s", LOCUST_HOST=target.url)
+        done = forked_obswarm("run", "--json", "-", cwd=folder, LOCUST_RUN_TIME="2s", LOCUST_HOST=target.url)
         assert done.code == 0, done.stderr
-        assert "Note: locust.conf: autostart: obswarm has no such setting; not used." in done.stderr
+        assert (
+            "Note: locust.conf: basket: neither obswarm nor the load test has such an option; not used." in done.stderr
+        )
         assert done.result["users_max"] == 3
         assert done.result["totals"]["requests"] == target.total() > 0
     (folder / "locust.conf").write_text("users = many\n")
-    done = obswarm("run", cwd=folder)
+    done = forked_obswarm("run", cwd=folder)
     assert (done.code, done.stderr) == (2, "Error: locust.conf: users is 'many'; it has to be a whole number.\n")
-    done = obswarm("run", cwd=folder, LOCUST_USERS="few", OBSWARM_CONFIG=str(folder / "none.toml"))
+    done = forked_obswarm("run", cwd=folder, LOCUST_USERS="few", OBSWARM_CONFIG=str(folder / "none.toml"))
     assert done.code == 2
 
 
 def test_the_diff_to_our_own_names(folder: Path) -> None:
     ((_, text),) = snippet("docs/coming-from-locust.md", "obswarm migrate locustfile.py").commands
-    done = obswarm(*text.split()[1:], cwd=folder)
+    done = forked_obswarm(*text.split()[1:], cwd=folder)
     assert done.code == 0
     assert "+from obswarm import LocalRunner, MasterRunner, WorkerRunner" in done.stdout
     assert "stays" in done.stderr
@@ -162,3 +166,79 @@ def test_a_program_that_installs_the_names(folder: Path) -> None:
     (last,) = [line for line in done.stdout.splitlines() if line.strip().startswith("Aggregated")]
     # Its 20 users end at once, as Locust's do; requests that are cut off are not counted.
     assert 0 <= total - int(last.split()[1]) <= 20 < total
+
+
+ENGINE = """
+from locust import LoadTestShape, User, constant, events, task
+from locust.runners import WorkerRunner
+
+counted = [0]
+
+
+@events.init.add_listener
+def listen(environment, **kwargs):
+    if not isinstance(environment.runner, WorkerRunner):
+        environment.events.worker_report.add_listener(add)
+
+
+def add(client_id, data, **kwargs):
+    for each in data["stats"]:
+        counted[0] += each["num_requests"]
+
+
+@events.test_stopping.add_listener
+def stopping(environment, **kwargs):
+    print("stopping", environment.runner.state, flush=True)
+
+
+@events.test_stop.add_listener
+def stopped(environment, **kwargs):
+    print("stop", environment.runner.state, flush=True)
+
+
+@events.quitting.add_listener
+def compare(environment, **kwargs):
+    if not isinstance(environment.runner, WorkerRunner):
+        errors = sum(error.occurrences for error in environment.stats.errors.values())
+        print("counted", counted[0], environment.stats.num_requests, errors, flush=True)
+
+
+class Visitor(User):
+    wait_time = constant(0.02)
+
+    @task
+    def page(self):
+        self.environment.stats.log_request("GET", "/page", 5, 1)
+        self.environment.stats.log_error("GET", "/page", ValueError("no"))
+
+    @task
+    def leave(self):
+        if self.environment.stats.num_requests > 5:
+            self.stop()
+
+
+class Base(User):
+    host = "http://127.0.0.1:1"
+
+
+class Curve(LoadTestShape):
+    def tick(self):
+        return (4, 100)
+"""
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_a_file_does_with_runner_events_and_statistics(tmp_path: Path, workers: int) -> None:
+    (tmp_path / "locustfile.py").write_text(ENGINE)
+    options = ("-H", "http://127.0.0.1:1", "-t", "1s", "--headless", "--json", "result.json", "--workers", workers)
+    done = forked_obswarm("run", "-f", "locustfile.py", *options, cwd=tmp_path)
+    assert done.code == 1, done.stderr
+    result = json.loads((tmp_path / "result.json").read_text())
+    requests = result["totals"]["requests"]
+    assert result["totals"]["failures"] == requests > 0
+    assert 1 <= result["duration_s"] < 30, "-t ends a run whose shape has no end"
+    assert f"counted {requests} {requests} {requests}" in done.stdout
+    processes = workers + 1
+    assert done.stdout.count("stopping running") + done.stdout.count("stopping spawning") == processes
+    assert done.stdout.count("stop stopped") == processes
+    assert "No users of Base: Base has no tasks." in done.stderr

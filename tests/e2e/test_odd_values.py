@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.support.programs import CountingServer, obswarm
+from tests.support.forked import forked_obswarm
+from tests.support.programs import CountingServer
 
 LOADTEST = r'''
 import json
@@ -96,7 +97,7 @@ class Other(User):
 def test_the_count_of_the_target_is_that_of_every_output(loadtest, tmp_path: Path, workers: str) -> None:
     path = loadtest(LOADTEST)
     with CountingServer() as target:
-        done = obswarm(
+        done = forked_obswarm(
             *("run", path, "-H", target.url, "-u", 9, "-r", 100, "-t", "3s", "--workers", workers, "--web-port", 0),
             *("--linger", 0, "--json", tmp_path / "result.json", "--junit", tmp_path / "junit.xml"),
             *("--csv", tmp_path / "run", "--headless"),
@@ -120,7 +121,7 @@ def test_the_count_of_the_target_is_that_of_every_output(loadtest, tmp_path: Pat
     assert any(name.endswith("… [cut: 30,000 characters]") for name in names)
     ElementTree.parse(tmp_path / "junit.xml")
     assert f"Aggregated,{served}," in (tmp_path / "run_stats.csv").read_text()
-    exported = obswarm("runs", "show", "latest", "--json", cwd=tmp_path, OBSWARM_STORE="")
+    exported = forked_obswarm("runs", "show", "latest", "--json", cwd=tmp_path, OBSWARM_STORE="")
     assert json.loads(exported.stdout)["result"]["totals"]["requests"] == served
     (report,) = (tmp_path / ".obswarm" / "reports").iterdir()
     assert f"{served:,} requests" in report.read_text()
@@ -140,13 +141,13 @@ class Visitor(FastHttpUser):
             self.environment.broken = True
             for _ in range(3):
                 self.client.get("/broken")
-            self.environment.recorder._current.endpoints["GET", "/broken"].response_bytes = None
+            self.environment.recorder._current.endpoints["GET", "/broken", ""].response_bytes = None
 """
 
 
 def test_what_a_worker_cannot_send_is_lost_by_name_and_the_rest_is_counted(loadtest) -> None:
     with CountingServer() as target:
-        done = obswarm(
+        done = forked_obswarm(
             *("run", loadtest(BROKEN), "-H", target.url, "-t", "2s", "--workers", 1, "--web-port", 0, "--linger", 0),
             *("--json", "-", "--headless"),
         )

@@ -170,13 +170,13 @@ def test_a_worker_with_fewer_descriptors_than_users_says_so_on_the_master(loadte
         worker.wait(HANG_S)
         result = json.loads(output.read_text())
         name = re.escape(result["workers"][0]["worker"])
-        said = re.search(
+        logged = re.search(
             rf"The worker {name}: (\d+) users of one process keep at least one connection each,"
             r" but it may have 256 open files, of which (\d+) are left for connections",
             errors,
         )
-        assert said is not None, errors
-        users, room = map(int, said.groups())
+        assert logged is not None, errors
+        users, room = map(int, logged.groups())
         # The worker starts users one by one, and says so at the first one too many; it has about 15 descriptors open.
         assert 170 <= room <= 256 - RESERVED
         assert room < users <= 240

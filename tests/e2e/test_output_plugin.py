@@ -94,7 +94,7 @@ def test_the_example_sends_every_second_and_every_annotation(packages: Path, tar
     assert {"obswarm.annotations.start:1|c", "obswarm.annotations.stop:1|c"} <= set(lines)
 
 
-def test_one_that_fails_in_the_run_is_named_and_the_others_go_on(
+def test_an_output_that_fails_in_the_run_is_named_and_the_others_continue(
     packages: Path, target: CountingServer, statsd
 ) -> None:
     done = run(packages, target, "--output", "breaks", "--output", asked(statsd))
@@ -107,7 +107,7 @@ def test_one_that_fails_in_the_run_is_named_and_the_others_go_on(
     assert done.result["totals"]["requests"] == target.total() > 0
 
 
-def test_one_that_is_not_there_or_refuses_ends_the_command_before_the_run(
+def test_an_output_that_is_missing_or_refuses_its_argument_ends_the_command_before_the_run(
     packages: Path, target: CountingServer
 ) -> None:
     done = run(packages, target, "--output", "statds")
@@ -120,7 +120,9 @@ def test_one_that_is_not_there_or_refuses_ends_the_command_before_the_run(
     assert target.total() == 0
 
 
-def test_it_can_stand_in_the_settings_file(packages: Path, target: CountingServer, statsd, tmp_path: Path) -> None:
+def test_an_output_can_be_selected_in_obswarm_toml(
+    packages: Path, target: CountingServer, statsd, tmp_path: Path
+) -> None:
     settings = tmp_path / "obswarm.toml"
     settings.write_text(f'output = ["{asked(statsd)}"]\n')
     done = run(packages, target, "--config", settings)

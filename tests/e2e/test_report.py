@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from tests.support.browser import SERIOUS
+from tests.support.forked import forked_obswarm
 from tests.support.patience import HANG_S
-from tests.support.programs import ROOT, QuickServer, obswarm, start_obswarm
+from tests.support.programs import ROOT, QuickServer, start_obswarm
 
 LOADTEST = """
 from obswarm import FastHttpUser, constant, task
@@ -54,11 +55,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             start_obswarm(*RUN, *words, "--stages", stages, cwd=folder, **HERE)
             for stages in ("2s:5,20s:5", "2s:5,21s:5")
         ]
-        said = [process.communicate(timeout=HANG_S)[1] for process in started]
-    assert [process.returncode for process in started] == [1, 1], said
+        logged = [process.communicate(timeout=HANG_S)[1] for process in started]
+    assert [process.returncode for process in started] == [1, 1], logged
     reports = {f"Report: .obswarm/reports/{path.name}" for path in (folder / ".obswarm" / "reports").iterdir()}
     assert len(reports) == 2
-    assert {line for text in said for line in text.splitlines() if line.startswith("Report: ")} == reports
+    assert {line for text in logged for line in text.splitlines() if line.startswith("Report: ")} == reports
     return folder
 
 
@@ -92,16 +93,16 @@ def check(page: Path, folder: Path, charts: int) -> None:
         assert Path(each["picture"]).stat().st_size > 20_000
 
 
-def test_the_report_is_read_offline_by_everybody(runs: Path, tmp_path: Path) -> None:
+def test_the_report_is_accessible_and_needs_no_network(runs: Path, tmp_path: Path) -> None:
     page = sorted((runs / ".obswarm" / "reports").iterdir())[-1]
     # Seven of the load test (two of them of requests under way), one of the target, three of the generator.
     check(page, tmp_path, charts=11)
 
 
-def test_so_is_the_comparison(runs: Path, tmp_path: Path) -> None:
+def test_the_comparison_page_is_accessible_and_needs_no_network(runs: Path, tmp_path: Path) -> None:
     ids = [path.stem for path in sorted((runs / ".obswarm" / "reports").iterdir())]
     page = tmp_path / "comparison.html"
-    done = obswarm("compare", *ids, "-o", page, cwd=runs, **HERE)
+    done = forked_obswarm("compare", *ids, "-o", page, cwd=runs, **HERE)
     assert done.code == 0, done.stderr
     assert "Aggregated" in done.stdout
     assert "Configuration differs: stages" in done.stdout
@@ -110,20 +111,20 @@ def test_so_is_the_comparison(runs: Path, tmp_path: Path) -> None:
 
 def test_limits_decide_the_exit_code(runs: Path) -> None:
     ids = [path.stem for path in sorted((runs / ".obswarm" / "reports").iterdir())]
-    assert obswarm("compare", *ids, "--fail-on", "p95 > +900%", cwd=runs, **HERE).code == 0
-    document = json.loads(obswarm("compare", *ids, "--json", cwd=runs, **HERE).stdout)
+    assert forked_obswarm("compare", *ids, "--fail-on", "p95 > +900%", cwd=runs, **HERE).code == 0
+    document = json.loads(forked_obswarm("compare", *ids, "--json", cwd=runs, **HERE).stdout)
     assert document["endpoints"][0]["name"] == "Aggregated"
-    bad = obswarm("compare", *ids, "--fail-on", "speed > +10%", cwd=runs, **HERE)
+    bad = forked_obswarm("compare", *ids, "--fail-on", "speed > +10%", cwd=runs, **HERE)
     assert bad.code == 2
     assert "measures are throughput, error_ratio, p50, p95, p99" in " ".join(bad.stderr.split())
 
 
 def test_a_report_can_be_written_anew_and_goes_with_its_run(runs: Path, tmp_path: Path) -> None:
-    done = obswarm("report", "latest", "-o", tmp_path / "again.html", cwd=runs, **HERE)
+    done = forked_obswarm("report", "latest", "-o", tmp_path / "again.html", cwd=runs, **HERE)
     assert done.code == 0, done.stderr
     assert done.stdout == f"{tmp_path / 'again.html'}\n"
-    bad = obswarm("report", "latest", "-o", "loadtest.py/x.html", cwd=runs, **HERE)
+    bad = forked_obswarm("report", "latest", "-o", "loadtest.py/x.html", cwd=runs, **HERE)
     assert (bad.code, "cannot be written" in bad.stderr) == (2, True)
     last = sorted((runs / ".obswarm" / "reports").iterdir())[-1]
-    assert obswarm("runs", "rm", "--yes", last.stem, cwd=runs, **HERE).code == 0
+    assert forked_obswarm("runs", "rm", "--yes", last.stem, cwd=runs, **HERE).code == 0
     assert not last.exists()

@@ -74,13 +74,13 @@ def test_the_json_result_has_its_documented_keys(path: Path, target: CountingSer
         "run_id", "started_at", "ended_at", "duration_s", "state", "stop_reason", "users_max", "totals", "endpoints",
         "errors", "workers", "generator", "guards",
     }  # fmt: skip
-    figures = {
+    metrics = {
         "requests", "failures", "rps", "error_ratio", "p50_s", "p90_s", "p95_s", "p99_s", "max_s", "mean_s",
         "response_bytes",
         "untimed",
     }  # fmt: skip
-    assert figures <= set(result["totals"])
-    assert all(figures | {"method", "name"} <= set(endpoint) for endpoint in result["endpoints"])
+    assert metrics <= set(result["totals"])
+    assert all(metrics | {"method", "name"} <= set(endpoint) for endpoint in result["endpoints"])
     assert set(result["generator"]) == {"saturated", "max_loop_lag_s", "max_cpu_ratio", "verdict"}
     assert result["stop_reason"] == {"kind": "time", "detail": "the planned time is over"}
     assert 1.5 < result["duration_s"] < 2 + stalls.allowed_s(0.5)
@@ -91,19 +91,19 @@ def test_the_json_result_has_its_documented_keys(path: Path, target: CountingSer
 
 def test_custom_options_listeners_and_exit_codes(path: Path, target: CountingServer) -> None:
     common = ("run", path, "-H", target.url, "-u", 2, "-r", 100, "-t", "1s", "--headless")
-    assert obswarm(*common, "--greeting", "hi").stdout.endswith("listener: True 0.0 hi\nquit with 0\n")
-    assert obswarm(*common, "--greeting", "code").code == 7
+    assert forked_obswarm(*common, "--greeting", "hi").stdout.endswith("listener: True 0.0 hi\nquit with 0\n")
+    assert forked_obswarm(*common, "--greeting", "code").code == 7
 
 
 @pytest.mark.parametrize(("options", "code"), [([], 1), (["--exit-code-on-error", "0"], 0), (["--exit-code-on-error", "9"], 9)])  # fmt: skip
 def test_failures_decide_the_exit_code(loadtest, target: CountingServer, options: list[str], code: int) -> None:
     text = "from obswarm import HttpUser, constant, task\nclass A(HttpUser):\n    wait_time = constant(0.1)\n    @task\n    def a(self): self.client.get('/fail')\n"
-    assert obswarm("run", loadtest(text), "-H", target.url, "-t", "1s", *options).code == code
+    assert forked_obswarm("run", loadtest(text), "-H", target.url, "-t", "1s", *options).code == code
 
 
 def test_user_classes_are_listed_and_chosen(path: Path, target: CountingServer) -> None:
-    assert obswarm("run", path, "--list").stdout == "Fast\nPlain\n"
-    done = obswarm("run", "-f", path, "-H", target.url, "-u", 2, "-r", 50, "-t", "1s", "Plain")
+    assert forked_obswarm("run", path, "--list").stdout == "Fast\nPlain\n"
+    done = forked_obswarm("run", "-f", path, "-H", target.url, "-u", 2, "-r", 50, "-t", "1s", "Plain")
     assert done.code == 0, done.stderr
     assert set(target.counts()) == {"/checked"}
 
@@ -123,24 +123,24 @@ def test_help_names_the_files_own_options(path: Path) -> None:
 
 
 def test_options_come_from_the_environment_too(path: Path, target: CountingServer) -> None:
-    done = obswarm("run", path, "Plain", OBSWARM_HOST=target.url, OBSWARM_USERS="3", OBSWARM_RUN_TIME="1s")
+    done = forked_obswarm("run", path, "Plain", OBSWARM_HOST=target.url, OBSWARM_USERS="3", OBSWARM_RUN_TIME="1s")
     assert done.code == 0, done.stderr
     assert "Peak: " in done.stdout
     assert target.total() > 0
 
 
 def test_without_a_terminal_there_are_plain_lines_and_a_summary(path: Path, target: CountingServer) -> None:
-    done = obswarm("run", path, "-H", target.url, "-u", 4, "-r", 100, "-t", "2s")
+    done = forked_obswarm("run", path, "-H", target.url, "-u", 4, "-r", 100, "-t", "2s")
     assert re.search(r"running\s+4/4 users\s+[\d.]+ req/s\s+0 fail/s\s+p50 ", done.stderr)
     assert "\x1b" not in done.stderr + done.stdout
     assert "Aggregated" in done.stdout
     assert "GET /checked" in done.stdout
-    assert obswarm("run", path, "-H", target.url, "-t", "1s", "--only-summary").stderr == ""
+    assert forked_obswarm("run", path, "-H", target.url, "-t", "1s", "--only-summary").stderr == ""
 
 
 def test_csv_files_have_locusts_columns(path: Path, target: CountingServer, tmp_path: Path) -> None:
     prefix = tmp_path / "new" / "out"
-    obswarm("run", path, "-H", target.url, "-u", 4, "-r", 100, "-t", "2s", "--csv", prefix, "--csv-full-history")
+    forked_obswarm("run", path, "-H", target.url, "-u", 4, "-r", 100, "-t", "2s", "--csv", prefix, "--csv-full-history")
     with open(f"{prefix}_stats.csv") as file:
         rows = list(csv.DictReader(file))
     assert rows[-1]["Name"] == "Aggregated"
@@ -230,7 +230,7 @@ def test_timings_are_means_and_on_demand_percentiles(target: CountingServer) -> 
         "--json",
         "-",
     )
-    plain, detailed = obswarm(*arguments), obswarm(*arguments, "--timings")
+    plain, detailed = forked_obswarm(*arguments), forked_obswarm(*arguments, "--timings")
     assert set(plain.result["totals"]["timings"]["first_byte"]) == {"count", "mean_s"}
     phases = detailed.result["totals"]["timings"]
     assert set(phases) == {"connect", "first_byte", "download"}

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.forked import forked_obswarm
 from tests.support.nginx import free_port
 from tests.support.patience import HANG_S, wait_until
-from tests.support.programs import CountingServer, obswarm, start_obswarm
+from tests.support.programs import CountingServer, start_obswarm
 from tests.support.readiness import wait_for_http
 from tests.support.service import ALERTS_TOKEN, LOADTEST, TOKEN, Service
 
@@ -27,7 +28,9 @@ def visitor(loadtest) -> Path:
     return loadtest(LOADTEST)
 
 
-def test_a_run_is_made_there_and_reported_here(service, visitor, target: CountingServer, tmp_path) -> None:
+def test_a_run_is_executed_by_the_service_and_reported_by_the_client(
+    service, visitor, target: CountingServer, tmp_path
+) -> None:
     done = service.run(
         visitor,
         "-H",
@@ -72,7 +75,7 @@ def test_the_next_run_begins_with_nothing_of_the_one_before(service, visitor, ta
     assert second.result["totals"]["requests"] == target.total() - before
 
 
-def test_ctrl_c_here_stops_the_run_there(service, visitor, target: CountingServer, tmp_path) -> None:
+def test_ctrl_c_in_the_client_stops_the_run_of_the_service(service, visitor, target: CountingServer, tmp_path) -> None:
     run = start_obswarm(*service.arguments(visitor, "-H", target.url, "-u", 5, "-r", 50), cwd=tmp_path)
     wait_until(target.total)
     status, refusal = service.ask("/api/v1/runs", body=b"\x80")
@@ -102,31 +105,33 @@ def test_a_master_that_is_killed_goes_on_with_the_run_and_nothing_is_lost(
     service.start_master()
     out, err = run.communicate(timeout=HANG_S)
     assert run.returncode == 0, err
-    assert "Going on with the run" in err
+    assert "Continuing the run" in err
     result = json.loads(out)
     assert result["totals"]["requests"] == target.total()
     assert result["lost"] == []
 
 
-def test_what_cannot_be_is_said_in_a_sentence(service, visitor, loadtest, tmp_path) -> None:
+def test_refused_clients_get_a_sentence_and_exit_code_2(service, visitor, loadtest, tmp_path) -> None:
     assert service.ask("/api/v1/status", token="wrong")[0] == 401
     assert service.ask("/api/v1/runs/nix/news")[0] == 404
-    wrong = obswarm("run", visitor, "--master", service.url, "--api-token", "wrong", cwd=tmp_path)
+    wrong = forked_obswarm("run", visitor, "--master", service.url, "--api-token", "wrong", cwd=tmp_path)
     assert wrong.code == 2
     assert wrong.stderr == (
         f"The master at {service.url} executes this run.\n"
         f"Error: The master at {service.url} does not accept the token; check --api-token.\n"
     )
-    none = obswarm("run", visitor, "--master", service.url, cwd=tmp_path)
+    none = forked_obswarm("run", visitor, "--master", service.url, cwd=tmp_path)
     assert none.code == 2
     assert "--master needs --api-token" in none.stderr
-    nobody = obswarm("run", visitor, "--master", f"http://127.0.0.1:{free_port()}", "--api-token", "x", cwd=tmp_path)
+    nobody = forked_obswarm(
+        "run", visitor, "--master", f"http://127.0.0.1:{free_port()}", "--api-token", "x", cwd=tmp_path
+    )
     assert nobody.code == 2
     assert "No master responds at" in nobody.stderr
-    there = loadtest(
+    present = loadtest(
         "import os\nassert os.getcwd() == " + repr(str(tmp_path)) + ", 'not here'\n" + LOADTEST, "elsewhere.py"
     )
-    failed = service.run(there, "-H", "http://127.0.0.1:1", "-t", "1s", cwd=tmp_path)
+    failed = service.run(present, "-H", "http://127.0.0.1:1", "-t", "1s", cwd=tmp_path)
     assert failed.code == 2
     assert "AssertionError: not here" in failed.stderr
     assert "obswarm/cli" not in failed.stderr, "no traceback of ours"
@@ -167,7 +172,9 @@ def test_a_master_without_workers_says_so(visitor, tmp_path) -> None:
     )
     try:
         wait_for_http(f"http://127.0.0.1:{web_port}/healthz", master, lambda: "no log")
-        done = obswarm("run", visitor, "--master", f"http://127.0.0.1:{web_port}", "--api-token", TOKEN, cwd=tmp_path)
+        done = forked_obswarm(
+            "run", visitor, "--master", f"http://127.0.0.1:{web_port}", "--api-token", TOKEN, cwd=tmp_path
+        )
         assert done.code == 2
         assert "no worker is connected to this master." in done.stderr
         with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/metrics") as answer:

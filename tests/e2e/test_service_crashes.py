@@ -114,10 +114,10 @@ def test_after_a_crash_its_client_has_what_was_measured_and_the_next_run_runs(
     assert run.returncode in (2, 4), err
     result = json.loads(out)
     assert 50 < result["totals"]["requests"] <= target.total()
-    told = assert_the_next_run_runs(service, loadtest, target, tmp_path)
+    reported = assert_the_next_run_runs(service, loadtest, target, tmp_path)
     if kind == "the end of the process":
-        assert f"({result['totals']['requests']:,} requests) are in" in told, (err, told)
-    assert "Traceback" not in err + told
+        assert f"({result['totals']['requests']:,} requests) are in" in reported, (err, reported)
+    assert "Traceback" not in err + reported
 
 
 def test_a_run_that_crashes_in_its_first_second_keeps_what_was_measured_and_leaves_its_target_alone(

@@ -23,9 +23,9 @@ def test_without_docker(tmp_path) -> None:
 
 @pytest.mark.parametrize("words", [["up"], ["down"], ["status"], ["logs"], ["scale", "workers=2"], ["up", "--dry-run"]])
 def test_an_engine_that_does_not_run(words, tmp_path) -> None:
-    there = tmp_path / "docker"
-    there.write_text("#!/bin/sh\n")
-    there.chmod(there.stat().st_mode | stat.S_IXUSR)
+    present = tmp_path / "docker"
+    present.write_text("#!/bin/sh\n")
+    present.chmod(present.stat().st_mode | stat.S_IXUSR)
     done = forked_obswarm(*words, PATH=f"{tmp_path}:{os.environ['PATH']}", DOCKER_HOST=NOWHERE)
     assert done.code == 2
     assert done.stderr.startswith(f"Error: The Docker engine does not respond at {NOWHERE}. Start it: ")

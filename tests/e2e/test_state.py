@@ -19,14 +19,14 @@ def test_what_a_killed_master_could_not_keep_is_named_and_the_rest_counts(tmp_pa
         wait_until(lambda: "running" in fleet.log(), fleet.log)
         gevent.sleep(1)
         disk.fill()
-        wait_until(lambda: "cannot be kept" in fleet.log(), fleet.log)
+        wait_until(lambda: "cannot be stored" in fleet.log(), fleet.log)
         gevent.sleep(1)
         killed_s = time.time()
         master.kill()
         master.wait()
         disk.make_room()
         master = fleet.master(*arguments)
-        wait_until(lambda: "Going on with the run" in fleet.log(), fleet.log)
+        wait_until(lambda: "Continuing the run" in fleet.log(), fleet.log)
         away_s = time.time() - killed_s
         assert master.wait(HANG_S) == 4, fleet.log()
         assert worker.wait(HANG_S) == 0

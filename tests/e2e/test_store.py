@@ -12,8 +12,9 @@ import pytest
 
 from obswarm.report import run_page
 from obswarm.store import FILE, Store, read_run
+from tests.support.forked import forked_obswarm
 from tests.support.patience import HANG_S, wait_until
-from tests.support.programs import Finished, QuickServer, obswarm, start_obswarm
+from tests.support.programs import Finished, QuickServer, start_obswarm
 from tests.support.stalls import StallMeter
 
 LOADTEST = """
@@ -53,13 +54,13 @@ def here(tmp_path: Path) -> Path:
 
 
 def runs(folder: Path, *words: object) -> Finished:
-    return obswarm("runs", *words, cwd=folder, **HERE)
+    return forked_obswarm("runs", *words, cwd=folder, **HERE)
 
 
-def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServer) -> None:
+def test_a_run_is_stored_shown_exported_and_imported(here: Path, quick: QuickServer) -> None:
     (here / "obswarm.toml").write_text(f"[[targets]]\nname = 'quick'\nkind = 'app'\nurl = '{quick.url}/metrics'\n")
     before = len(quick.arrivals().get("/page", ())), len(quick.arrivals().get("/shop/1", ()))
-    done = obswarm(
+    done = forked_obswarm(
         *(*RUN, "-H", quick.url, "-u", 5, "-r", 50, "-t", "4s", "--json", "-", "--alerts-token", "hidden"),
         *("--shop", "corner", "--shop-password", "hidden", "--stop-when", "p95 > 30s", "--require", "p95 < 20s"),
         cwd=here,
@@ -96,8 +97,8 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
     }
     assert sum(second.total().requests for second in record.intervals) == record.total().requests
     assert [annotation.kind for annotation in record.annotations] == ["start", "stop"]
-    figures = {figure.name: [value for _, value in points] for figure, points in record.samples.items()}
-    assert figures == {"open files": [7.0]}
+    metrics = {figure.name: [value for _, value in points] for figure, points in record.samples.items()}
+    assert metrics == {"open files": [7.0]}
     assert record.info.result is not None
     assert record.info.result["totals"] == done.result["totals"]
 
@@ -114,16 +115,16 @@ def test_a_run_is_kept_and_shown_and_goes_elsewhere(here: Path, quick: QuickServ
 
 
 def test_no_store_keeps_nothing(here: Path, quick: QuickServer) -> None:
-    done = obswarm(*RUN, "-H", quick.url, "-t", "1s", "--no-store", cwd=here, **HERE)
+    done = forked_obswarm(*RUN, "-H", quick.url, "-t", "1s", "--no-store", cwd=here, **HERE)
     assert done.code == 0, done.stderr
     assert not (here / ".obswarm").exists()
 
 
-def test_old_runs_go_but_not_those_with_a_tag(here: Path, quick: QuickServer) -> None:
+def test_old_runs_are_removed_unless_they_have_a_tag(here: Path, quick: QuickServer) -> None:
     (here / "obswarm.toml").write_text('store = "kept"\nkeep_runs = 1\n')
     ids = []
     for number in range(3):
-        done = obswarm(*RUN, "-H", quick.url, "-t", "1s", "--json", "-", cwd=here, **HERE)
+        done = forked_obswarm(*RUN, "-H", quick.url, "-t", "1s", "--json", "-", cwd=here, **HERE)
         ids.append(done.result["run_id"])
         if number == 0:
             assert runs(here, "tag", "latest", "keep").code == 0
@@ -136,9 +137,7 @@ KILLED_RUNS = 20
 AT_ONCE = 5
 
 
-def test_a_run_that_is_killed_at_any_moment_is_there_but_for_the_last_two_seconds(
-    tmp_path: Path, quick: QuickServer
-) -> None:
+def test_a_killed_run_is_stored_except_for_its_last_two_seconds(tmp_path: Path, quick: QuickServer) -> None:
     chance = random.Random(4)
     checked: list[str] = []
     with StallMeter() as stalls:
@@ -181,7 +180,7 @@ def check_killed(folder: Path, quick: QuickServer, path: str, kept_until_s: floa
         # As a user does it, once: starting programs is what would take the time here.
         assert "not ended" in runs(folder, "list").stdout
         assert runs(folder, "show", "latest").code == 0
-        report = obswarm("report", "latest", "-o", "report.html", cwd=folder, **HERE)
+        report = forked_obswarm("report", "latest", "-o", "report.html", cwd=folder, **HERE)
         assert report.code == 0, report.stderr
         assert "Incomplete run" in (folder / "report.html").read_text()
 
@@ -249,10 +248,10 @@ def test_what_is_not_there_is_a_sentence(here: Path, words: tuple[str, ...], tex
 def test_a_store_that_is_none_is_a_sentence_before_the_run(here: Path, quick: QuickServer) -> None:
     (here / ".obswarm").mkdir()
     (here / ".obswarm" / FILE).write_text("this is no database " * 100)
-    done = obswarm(*RUN, "-H", quick.url, "-t", "1s", cwd=here, **HERE)
+    done = forked_obswarm(*RUN, "-H", quick.url, "-t", "1s", cwd=here, **HERE)
     assert done.code == 2
     assert "The run store .obswarm/runs.sqlite is damaged" in done.stderr
     (here / "file").touch()
-    done = obswarm(*RUN, "-H", quick.url, "-t", "1s", "--store", "file/x", cwd=here)
+    done = forked_obswarm(*RUN, "-H", quick.url, "-t", "1s", "--store", "file/x", cwd=here)
     assert done.code == 2
     assert "--store file/x: the folder cannot be written" in done.stderr

@@ -101,7 +101,7 @@ def check_files(folder: Path) -> None:
         assert b"\x1b" not in path.read_bytes(), path.name
 
 
-def test_into_files(address: str, loadtest, tmp_path: Path) -> None:
+def test_hostile_texts_are_escaped_in_files(address: str, loadtest, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     done = obswarm(*run(address, loadtest(LOADTEST), folder, 1), "--logfile", folder / "log")
@@ -115,7 +115,7 @@ def test_into_files(address: str, loadtest, tmp_path: Path) -> None:
     assert all(line[:2] in ("20", "  ") for line in log.splitlines())
 
 
-def test_on_a_terminal(address: str, loadtest, tmp_path: Path) -> None:
+def test_hostile_texts_are_escaped_on_a_terminal(address: str, loadtest, tmp_path: Path) -> None:
     folder = tmp_path / "files"
     folder.mkdir()
     screen = on_a_terminal(run(address, loadtest(LOADTEST), folder, 0))

@@ -56,8 +56,8 @@ def main() -> int:
         return 2
     chosen = os.environ.get("OBSWARM_LAB_PYTHONS", "").split() or list(SYSTEMS)
     outcomes = []
-    with tempfile.TemporaryDirectory(prefix="obswarm-pythons-") as there:
-        folder = Path(there)
+    with tempfile.TemporaryDirectory(prefix="obswarm-pythons-") as present:
+        folder = Path(present)
         sdist = build_distribution(folder / "dist").sdist
         roots: dict[str, Path] = {}
         for name in chosen:

@@ -29,6 +29,6 @@ def test_the_older_cgroups_call_it_differently() -> None:
     assert metric_values({**V2, "memory_stats": memory})["container_memory_working_set_bytes"] == 600
 
 
-def test_one_that_has_ended_has_no_figures() -> None:
+def test_a_container_that_has_ended_has_no_values() -> None:
     assert metric_values({"cpu_stats": {"cpu_usage": {"total_usage": 0}}, "memory_stats": {}}) == {}
     assert metric_values({}) == {}

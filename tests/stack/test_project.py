@@ -17,7 +17,7 @@ def home(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_it_is_the_same_when_it_is_read_again() -> None:
+def test_a_project_is_the_same_when_it_is_read_again() -> None:
     made = Project("mine", workers=3, demo=True, environment={"KEY": "it's $5 \\ here"}, ports={"web": 1234})
     made.save()
     assert Project.named("mine") == made

@@ -27,5 +27,5 @@ def test_the_one_that_has_ended_is_named_with_its_last_words() -> None:
     assert text.endswith("\n  line 7\n  line 8")
 
 
-def test_those_that_still_start_have_not_failed() -> None:
+def test_services_that_are_starting_have_not_failed() -> None:
     check_failures([_service("database", "running", "healthy"), _service("app", "running", "starting")])

@@ -20,6 +20,9 @@ NOT_HERE = {
     "Evictions and misses": "no Redis",
     "Containers: CPU": "no containers in the native way",
     "Containers: throttled": "no containers in the native way",
+    "Iterations per second": "the load is a number of users",
+    "Iterations that were not started, by reason": "the load is a number of users",
+    "Latency from the intended start": "the load is a number of users",
 }
 """Panels without data, and why."""
 

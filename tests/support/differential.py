@@ -19,7 +19,7 @@ from tests.support.scripted_server import Exchange, Script, ScriptedServer, answ
 
 ASKED = "/asked"
 NEXT = "/next"
-"""Asked for after each call, on the same session: an innocent request."""
+"""ApiTarget for after each call, on the same session: an innocent request."""
 
 NOT_COMPARED = {"connection", "user-agent", "accept-encoding"}
 """Request headers: the first is implied by HTTP/1.1, and all clients name themselves and what they can decode."""
@@ -144,7 +144,7 @@ def seen_by(client: str, case: Case) -> tuple[Seen, dict[tuple[str, str], tuple[
     with Target(case) as target, kind(environment, target.url) as session:
         seen = _observe(case, target, session.request)
     table = environment.recorder.take()
-    counted = {tuple(key): (stats.requests, stats.failures) for key, stats in table.endpoints.items()}
+    counted = {(key.method, key.name): (stats.requests, stats.failures) for key, stats in table.endpoints.items()}
     innocent = {} if case.refuses else {("GET", NEXT): (1, 0)}
     assert counted.items() >= innocent.items()
     texts = [key.message for key in table.errors if key.name != NEXT]
@@ -214,5 +214,5 @@ def _place(url: str, target: Target) -> str:
 
 def _sent(exchange: Exchange, target: Target) -> Sent:
     headers = {name: value for name, value in exchange.headers.items() if name not in NOT_COMPARED}
-    headers = {name: value.replace(str(target.port), "PORT") for name, value in headers.items()}
+    headers = {name: value.replace(f":{target.port}", ":PORT") for name, value in headers.items()}
     return Sent(exchange.request_line, headers, exchange.body)

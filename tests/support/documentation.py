@@ -130,6 +130,8 @@ class Shell:
         (r"(-r) \d+", r"\1 50"),
         (r"--stages \S+", "--stages 2s:5"),
         (r"--processes \d+", "--processes 2"),
+        (r'--arrival-rate "[^"]+"', '--arrival-rate "1s:20/s,1s:20/s"'),
+        (r"--arrival-rate \d+/s", "--arrival-rate 20/s"),
     )
 
     def __init__(self, folder: Path, replaced: dict[str, str]) -> None:

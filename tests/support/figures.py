@@ -62,7 +62,7 @@ class Figures:
 
     def wait_for(self, kind: str, expected: Mapping[str, Check], but: Sequence[str] = ()) -> None:
         """Until each figure of the target of that kind is as it should be, both ways; `but` are others."""
-        assert {signal.name for signal in KINDS[kind]} == {*expected, *but}, "every figure is looked at"
+        assert {signal.name for signal in KINDS[kind].metrics} == {*expected, *but}, "every figure is looked at"
         self._wait(
             {
                 signal.name: (
@@ -73,6 +73,11 @@ class Figures:
                 if target.kind == kind and signal.name in expected
             }
         )
+
+    def counted(self, number: float, own_per_s: float) -> Check:
+        """What fits a count of `number`, and of up to `own_per_s` of the exporter's own since the beginning, with what
+        Prometheus extrapolates."""
+        return lambda value: number <= value <= 2 * (number + own_per_s * (time.time() - self._began_s + 5))
 
     def wait_for_series(self, name: str) -> None:
         """Until both have the same series of a target, by metric and labels. Prometheus has others as well: of rules."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any, Self
@@ -13,7 +14,7 @@ from gevent.server import StreamServer
 from tests.support.limited_cpu import CpuLimit
 from tests.support.nginx import free_port
 from tests.support.patience import HANG_S, wait_until
-from tests.support.programs import command
+from tests.support.programs import QuickServer, command
 
 LOADTEST = """
 from obswarm import FastHttpUser, between, task
@@ -131,7 +132,7 @@ class Fleet:
 
     def wait_for_master(self) -> None:
         """Until workers can join it: those that are to give up soon do not find nobody meanwhile."""
-        wait_until(lambda: "Waiting for" in self.log() or "Going on with" in self.log(), self.log)
+        wait_until(lambda: "Waiting for" in self.log() or "Continuing the run" in self.log(), self.log)
 
     def log(self, name: str = "master.log") -> str:
         return (self.folder / name).read_text(errors="replace")
@@ -139,3 +140,27 @@ class Fleet:
     def result(self) -> dict[str, Any]:
         document: dict[str, Any] = json.loads(self.result_file.read_text())
         return document
+
+
+def run_with_kills(fleet: Fleet, target: QuickServer, workers: int, *options: object) -> None:
+    """Run a fleet with these options of the master; during the run, the master is killed and started again, then a
+    worker is killed. The run is interrupted when the master has missed the worker."""
+
+    def wait_for_requests(number: int) -> None:
+        before = target.total()
+        wait_until(lambda: target.total() > before + number, fleet.log)
+
+    options = ("--expect-workers", workers, *options)
+    master = fleet.master(*options)
+    started = [fleet.worker() for _ in range(workers)]
+    wait_for_requests(100)
+    master.kill()
+    master.wait()
+    gevent.sleep(0.5)
+    master = fleet.master(*options)
+    wait_until(lambda: "Continuing the run" in fleet.log(), fleet.log)
+    wait_for_requests(100)
+    started[0].kill()
+    wait_until(lambda: "is missing" in fleet.log(), fleet.log)
+    master.send_signal(signal.SIGINT)
+    assert master.wait(HANG_S) == 130, fleet.log()

@@ -1,5 +1,7 @@
-"""obswarm in a process that is forked from one that has imported it, which takes a tenth of the time: for the many
-command lines that are refused.
+"""obswarm in a process that is forked from one that has imported it, which saves half of the CPU time of a short run.
+
+For tests that look at what a command does; those that look at how it starts, at its command line or at modules that
+PYTHONPATH names need `programs.obswarm`. One at a time: a test that runs several side by side needs it, too.
 
 python -m tests.support.forked reads one job a line, as JSON, forks for it, and answers with its exit code.
 """
@@ -13,21 +15,33 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tests.support.patience import HANG_S
 from tests.support.programs import ROOT, Finished
 
+_READY = ("run", "find-limit", "config", "master", "worker")
+"""Commands that are imported before a job comes."""
+
 
 def forked_obswarm(*arguments: object, timeout: float = HANG_S, cwd: Path = ROOT, **environment: str) -> Finished:
     """Run obswarm to its end, as `programs.obswarm` does."""
+    return run_forked(arguments, {**os.environ, **environment}, cwd, timeout)
+
+
+def run_forked(
+    arguments: Iterable[object], environment: Mapping[str, str], cwd: Path, timeout: float = HANG_S
+) -> Finished:
+    """Run obswarm to its end in this environment alone."""
     with tempfile.TemporaryDirectory(prefix="obswarm-forked-") as folder:
         job = {
             "arguments": [str(argument) for argument in arguments],
             "folder": folder,
             "cwd": str(cwd),
-            "environment": {**os.environ, **environment},
+            "environment": dict(environment),
             "longest_s": timeout,
         }
         program = _program()
@@ -61,6 +75,10 @@ def main() -> None:
     from obswarm.__main__ import _imported
 
     _imported()
+    from obswarm.cli.commands import COMMANDS
+
+    for name in _READY:
+        import_module(f"obswarm.cli.{COMMANDS[name].place.partition(':')[0]}")
     from gevent import monkey
     from gevent.os import fork_gevent
 
@@ -96,7 +114,7 @@ def _run(job: dict[str, Any]) -> None:
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
-    os._exit(code if isinstance(code, int) else 0)
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
 
 
 if __name__ == "__main__":

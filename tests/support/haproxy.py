@@ -25,7 +25,7 @@ frontend front
     use_backend none if {{ path /broken }}
     default_backend shop
 backend shop
-    server one 127.0.0.1:{server_port}
+    server one 127.0.0.1:{server_port} check maxconn 20
 backend none
 """
 

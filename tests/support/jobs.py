@@ -7,25 +7,20 @@ import gevent
 
 from obswarm.api import ObswarmError
 from obswarm.cluster.job import Job
+from obswarm.config import RunConfig
 from tests.support.patience import HANG_S
 
 
 def made_up_job(**changed: Any) -> Job:
-    """A job of one file; arguments are fields that are to be others."""
+    """A job of one file; arguments are fields or settings that are to be others."""
+    settings: dict[str, Any] = {"stop_timeout": 5.0, "max_endpoints": 100}
+    settings |= {name: changed.pop(name) for name in changed.keys() - Job.__annotations__.keys()}
     fields: dict[str, Any] = {
         "files": ("loadtest.py",),
         "root": "/srv/loadtest",
         "user_classes": (),
-        "host": None,
-        "tags": (),
-        "exclude_tags": (),
-        "stop_timeout_s": 5.0,
-        "max_endpoints": 100,
-        "detailed_timings": False,
-        "trace_share": 0.0,
-        "locust_names": True,
         "options": {},
-        "loglevel": "INFO",
+        "config": RunConfig.of(settings, {}),
     }
     return Job(**fields | changed)
 

@@ -58,7 +58,7 @@ class MadeUpWorker:
         if joins:
             self.join()
 
-    def say(self, message: Message) -> None:
+    def echo(self, message: Message) -> None:
         self._master.received(self.peer, encode(message))
 
     def got(self, kind: type[Any]) -> list[Any]:
@@ -66,9 +66,9 @@ class MadeUpWorker:
         return self._letters.of(self.peer, kind)
 
     def join(self, **ready: Any) -> None:
-        self.say(Hello(PROTOCOL_VERSION, __version__, self.incarnation, self.name, 1, "", ""))
+        self.echo(Hello(PROTOCOL_VERSION, __version__, self.incarnation, self.name, 1, "", ""))
         nonce = self.got(Welcome)[-1].nonce
-        self.say(replace(Ready(nonce, 1000.0, 1.0, {}, (self.name,), 0), **ready))
+        self.echo(replace(Ready(nonce, 1000.0, 1.0, {}, (self.name,), 0), **ready))
 
     def measured(self, requests: int, failed: bool = False) -> StatsTable:
         for _ in range(requests):
@@ -83,5 +83,5 @@ class MadeUpWorker:
         number = self.sequence if delta else 0
         plain = Report(0, number, delta, {"Visitor": 1}, 0, 0.1, 0.001, 10**6, False, 0, self.sequence, False)
         report = replace(plain, **changed)
-        self.say(report)
+        self.echo(report)
         return report

@@ -21,6 +21,10 @@ _PATH = os.environ.get("PATH", "") + ":/usr/sbin"
 class MariaDb:
     """Runs while a `with` block lasts; `metrics_url` is the exporter's. Anybody may do anything in it."""
 
+    def __init__(self, statements: bool = False) -> None:
+        """`statements`: the exporter has the time of each kind of them."""
+        self._statements = statements
+
     def __enter__(self) -> Self:
         server, install = (shutil.which(name, path=_PATH) for name in ("mariadbd", "mariadb-install-db"))
         assert server is not None, "mariadbd is missing; `make components` installs it"
@@ -37,6 +41,7 @@ class MariaDb:
             [
                 *(server, *common, f"--socket={folder}/socket", f"--port={self.port}", "--bind-address=127.0.0.1"),
                 *("--skip-grant-tables", "--skip-networking=0", "--max-connections=300", f"--pid-file={folder}/pid"),
+                f"--performance-schema={'ON' if self._statements else 'OFF'}",
             ],
             stdout=self._log,
             stderr=self._log,
@@ -49,6 +54,7 @@ class MariaDb:
             [
                 program("prometheus-mysqld-exporter"),
                 f"--config.my-cnf={folder}/my.cnf",
+                *(["--collect.perf_schema.eventsstatements"] if self._statements else []),
                 f"--web.listen-address=127.0.0.1:{port}",
             ],
             stdout=self._log,

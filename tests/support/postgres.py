@@ -23,6 +23,7 @@ _OPTIONS = {
     "max_connections": "37",
     "deadlock_timeout": "100ms",
 }
+_STATEMENTS = ("--collector.stat_statements", "--collector.stat_statements.include_query")
 
 
 def _program(name: str) -> str:
@@ -36,6 +37,10 @@ def _program(name: str) -> str:
 class Postgres:
     """Runs while a `with` block lasts; `metrics_url` is the exporter's. Anybody may do anything in it."""
 
+    def __init__(self, statements: bool = False) -> None:
+        """`statements`: the exporter has the time of each kind of them."""
+        self._statements = statements
+
     def __enter__(self) -> Self:
         self._folder = tempfile.TemporaryDirectory(prefix="obswarm-postgres-")
         folder = Path(self._folder.name)
@@ -47,7 +52,8 @@ class Postgres:
         self._log = open(folder / "log", "wb")
         made = self._start("initdb", "-D", "data", "-A", "trust", "-U", "test", "--no-sync", "--no-instructions")
         assert made.wait(HANG_S) == 0, self._text()
-        options = [word for name, value in _OPTIONS.items() for word in ("-c", f"{name}={value}")]
+        preloaded = {"shared_preload_libraries": "pg_stat_statements"} if self._statements else {}
+        options = [word for name, value in {**_OPTIONS, **preloaded}.items() for word in ("-c", f"{name}={value}")]
         self._server = self._start(
             "postgres", "-D", "data", "-p", str(self.port), "-h", "127.0.0.1", "-k", "", *options
         )
@@ -56,10 +62,15 @@ class Postgres:
             self._text,
             ended=self._server.poll,
         )
+        if self._statements:
+            self.execute("CREATE EXTENSION pg_stat_statements")
         port = free_port()
         self.metrics_url = f"http://127.0.0.1:{port}/metrics"
         self._exporter = subprocess.Popen(
-            [program("prometheus-postgres-exporter"), f"--web.listen-address=127.0.0.1:{port}"],
+            [
+                *(program("prometheus-postgres-exporter"), f"--web.listen-address=127.0.0.1:{port}"),
+                *(_STATEMENTS if self._statements else ()),
+            ],
             stdout=self._log,
             stderr=self._log,
             cwd=folder,
@@ -70,7 +81,11 @@ class Postgres:
 
     @property
     def _where(self) -> list[str]:
-        return ["--no-psqlrc", "-h", "127.0.0.1", "-p", str(self.port), "-U", "test", "-d", "postgres"]
+        return self._where_at(self.port)
+
+    @staticmethod
+    def _where_at(port: int) -> list[str]:
+        return ["--no-psqlrc", "-h", "127.0.0.1", "-p", str(port), "-U", "test", "-d", "postgres"]
 
     def _text(self) -> str:
         return Path(self._folder.name, "log").read_text(errors="replace")
@@ -85,10 +100,11 @@ class Postgres:
             extra_groups=[] if os.getuid() == 0 else None,
         )
 
-    def session(self, sql: str) -> "subprocess.Popen[str]":
-        """A connection that does that, and stays until its standard input is closed."""
+    def session(self, sql: str, port: int | None = None) -> "subprocess.Popen[str]":
+        """A connection, through a pool at that port if given, that does that, and stays until its standard input is
+        closed."""
         made = subprocess.Popen(
-            [_program("psql"), *self._where, "--quiet", "--tuples-only", "--no-align"],
+            [_program("psql"), *self._where_at(port or self.port), "--quiet", "--tuples-only", "--no-align"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -100,20 +116,23 @@ class Postgres:
         return made
 
     def connect(self) -> socket.socket:
-        """An idle connection (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP)."""
+        """An idle connection (https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-START-UP).
+        Raises ConnectionError if the server refuses it."""
         made = socket.create_connection(("127.0.0.1", self.port), timeout=HANG_S)
         words = b"user\0test\0database\0postgres\0\0"
         made.sendall(struct.pack("!ii", len(words) + 8, 3 << 16) + words)
         said = b""
         while not said.endswith(b"Z\0\0\0\5I"):
             piece = made.recv(4096)
-            assert piece, said
+            if not piece:
+                made.close()
+                raise ConnectionError(said)
             said += piece
         return made
 
-    def execute(self, sql: str) -> str:
+    def execute(self, sql: str, port: int | None = None) -> str:
         """What it prints; each statement is a transaction of its own, and may fail."""
-        said, _ = self.session(sql).communicate(timeout=HANG_S)
+        said, _ = self.session(sql, port).communicate(timeout=HANG_S)
         return said
 
     def stop_exporter(self) -> None:

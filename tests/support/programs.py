@@ -66,6 +66,9 @@ class QuickServer(Server):
         by_path: dict[str, list[float]] = json.loads(self.get("/arrivals"))
         return by_path
 
+    def total(self) -> int:
+        return sum(map(len, self.arrivals().values()))
+
 
 @dataclass(frozen=True)
 class Served:

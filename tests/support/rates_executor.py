@@ -10,6 +10,7 @@ class RatesExecutor:
     that goes on with the run of another process is that of its state."""
 
     duration_s: float | None = None
+    end = "the load is over"
     settled = True
     holding = False
     plan_step = 0
@@ -50,6 +51,8 @@ class RatesExecutor:
 
     def release(self, now: float) -> None: ...
 
-    def set_load(self, users: int, rate: float, now: float) -> None: ...
+    def set_load(self, users: int, rate: float, now: float, user_classes: tuple[str, ...] | None = None) -> None: ...
+
+    def set_rate(self, rate: float, now: float) -> None: ...
 
     def scale(self, share: float, now: float, ended: int = 0, not_started: int = 0) -> None: ...

@@ -18,7 +18,7 @@ from obswarm.record import (
     Snapshot,
     StopKind,
 )
-from obswarm.stats import EndpointKey, ErrorKey, ErrorStats, InFlight, StatsTable
+from obswarm.stats import CustomKey, CustomKind, EndpointKey, ErrorKey, ErrorStats, InFlight, StatsTable
 from obswarm.store import RunWriter, Store, read_run
 
 SECONDS = 60
@@ -26,6 +26,8 @@ THREADS = MetricKey("db", "mysql", "threads running", "number")
 
 PAGE = EndpointKey("GET", "/page")
 LOGIN = EndpointKey("POST", "/login")
+CARTS = CustomKey("cart_size", CustomKind.HISTOGRAM, "items", (("shop", "north"),))
+SOLD = CustomKey("sold", CustomKind.COUNTER, "items", ())
 
 
 class MadeUpRun:
@@ -39,8 +41,15 @@ class MadeUpRun:
         test: str = "shop.py",
         users: int = 3,
         saturated: bool = False,
+        rate: float = 0.0,
     ) -> None:
+        """With a `rate`, iterations of the open model start so often in a second."""
         self.outputs = outputs
+        self._rates = {"Visitor": rate} if rate else {}
+        self.late_s: float | None = None
+        """How long after their intended start requests are sent; None without one."""
+        self.carts: tuple[float, ...] = ()
+        """Values of a histogram and sum of a counter of the load test, in each second."""
         self._users = users
         self._saturated = saturated
         self._passed_s = 0
@@ -51,16 +60,21 @@ class MadeUpRun:
         """What a snapshot says besides the statistics."""
         worker = GeneratorHealth("w1", 3, 0.256, 0.0123, 64 * 1024 * 1024, self._saturated, stats_lag_s=0.1)
         generator = GeneratorStatus({"Visitor": self._users}, self._users, (worker,), self.pending)
-        return RunStatus(RunState.RUNNING, generator, {"Visitor": 5}, {})
+        return RunStatus(RunState.RUNNING, generator, {"Visitor": 5}, {}, rates_target=self._rates)
 
     def second(self, durations: Mapping[EndpointKey, Sequence[float]], failed: Sequence[EndpointKey] = ()) -> Snapshot:
         table = StatsTable()
         for key, seconds in durations.items():
             for each in seconds:
                 table.endpoint(key).record(each, 100, "2xx", False)
+                if self.late_s is not None:
+                    table.endpoint(key).record_intended(each + self.late_s)
+        for size in self.carts:
+            table.custom.series(CARTS).record(size)
+            table.custom.series(SOLD).add(size)
         for key in failed:
             table.endpoint(key).record(0.5, 0, "5xx", True)
-            table.count_error(ErrorKey(*key, "HTTP 500"), ErrorStats(1, 5.0, 6.0))
+            table.count_error(ErrorKey(key.method, key.name, "HTTP 500"), ErrorStats(1, 5.0, 6.0))
         table.iterations["Visitor"] = 1
         self.statistics.add(table)
         snapshot = self.statistics.emit(self.status())
@@ -125,17 +139,23 @@ class Runs:
         login: bool = True,
         logins: int = 10,
         requests: bool = True,
+        rate: float = 0.0,
+        late_s: float | None = None,
+        carts: float | None = None,
         **configuration: object,
     ) -> RunRecord:
         chance = random.Random(number)
         text = LoadTestText(test, f"slower = {slower}".encode())
         writer = RunWriter(self._path, RunMetadata("1.0.0", configuration, [text]))
-        run = MadeUpRun([writer], f"2026013{number}-120000-aaaa", test, users=users, saturated=saturated)
+        run = MadeUpRun([writer], f"2026013{number}-120000-aaaa", test, users=users, saturated=saturated, rate=rate)
+        run.late_s = late_s
         for _ in range(seconds):
             pages = [slower * 0.05 * chance.lognormvariate(0, 0.3) for _ in range(40)]
             log_ins = [0.2 * chance.lognormvariate(0, 0.3) for _ in range(logins)]
             failed = [PAGE for _ in range(40) if chance.random() < failing]
             there = {PAGE: pages, **({LOGIN: log_ins} if login else {})}
+            if carts is not None:
+                run.carts = tuple(carts * chance.lognormvariate(0, 0.2) for _ in range(5))
             run.pass_a_second(there if requests else {}, failed)
             writer.sample(run.last.time_s, {THREADS: threads + chance.random()})
         writer.close()

@@ -42,6 +42,11 @@ class ScriptedStream:
             raise piece
         return piece
 
+    @property
+    def unread(self) -> bool:
+        # Here everything comes, and ends, together with the response.
+        return self.has_news()
+
     def has_news(self) -> bool:
         return self._peer.closes_idle or bool(self._pieces)
 

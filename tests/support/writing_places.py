@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import obswarm
+from obswarm.syntax import parse
 
 PACKAGE = Path(obswarm.__file__).parent
 
 FUNCTIONS = {
-    *("click.echo", "print", "write_to_file", "write_to_stream", "self._socket.send"),
+    *("click.echo", "print", "write_to_file", "write_to_stream", "self._socket.send", "self._socket.send_to"),
     *("open_private", "write_private", "make_private_folder", "TemporaryFolder"),
     *("os.write", "os.open", "os.replace", "os.rename", "os.mkdir", "os.makedirs", "os.unlink", "os.remove", "os.dup2"),
     *("os.fsync", "os.truncate", "os.ftruncate", "os.chmod", "os.link", "os.symlink", "os.pwrite", "os.writev"),
@@ -102,13 +103,13 @@ class _Visitor(ast.NodeTransformer):
 
 def places_of(source: str, module: str) -> list[Place]:
     visitor = _Visitor(module)
-    visitor.visit(ast.parse(source))
+    visitor.visit(parse(source))
     return visitor.places
 
 
 def instrumented(source: str, module: str, wrapper: str) -> ast.Module:
     """The module with each writing call f(a) as wrapper(place, f, a)."""
-    tree = ast.parse(source)
+    tree = parse(source)
     _Visitor(module, wrapper).visit(tree)
     return ast.fix_missing_locations(tree)
 

@@ -33,7 +33,7 @@ def shares(folder: Path, balance: str, work_s: float) -> tuple[float, dict, str]
     `work_s` to compute about twice a second."""
     loadtest = LOADTEST.replace("{work_s}", str(work_s))
     with CpuLimit(0.5) as half, CpuLimit(1.0) as whole, Fleet(folder, "http://127.0.0.1:1", loadtest) as fleet:
-        master = fleet.master("-u", 60, "-r", 60, "-t", "12s", "--expect-workers", 2, "--balance", balance)
+        master = fleet.master("-u", 60, "-r", 60, "-t", "8s", "--expect-workers", 2, "--balance", balance)
         workers = [fleet.worker(limit=whole), fleet.worker(limit=half)]
         assert master.wait(HANG_S) == 0, fleet.log() + fleet.log("workers.log")
         for worker in workers:

@@ -88,7 +88,7 @@ LIES: dict[str, Callable[[], bytes]] = {
     "users": lambda: report(users={"Visitor": 2**62}),
     "classes": lambda: report(users={"\x1b[31mX": 5}),
     "cpu": lambda: report(cpu_ratio=1e308),
-    "under-way": lambda: report(in_flight=msgpack.packb([["GET", "/"], [2**31], [0.1], [1], bytes(4 * 2**23)])),
+    "under-way": lambda: report(in_flight=msgpack.packb([["GET", "/", ""], [2**31], [0.1], [1], bytes(4 * 2**23)])),
 }
 
 
@@ -114,7 +114,7 @@ def test_each_lie_is_refused_by_name_and_the_honest_worker_counts_exactly(tmp_pa
         assert master.wait(HANG_S) == 130, fleet.log()
         assert worker.wait(HANG_S) == 0, fleet.log("workers.log")
         result = fleet.result()
-        assert result["totals"]["requests"] == sum(map(len, target.arrivals().values()))
+        assert result["totals"]["requests"] == target.total()
         assert result["totals"]["failures"] == 0
         assert [lost["worker"] for lost in result["lost"]] == list(LIES)
         assert all(lost["detail"].startswith("refused: ") for lost in result["lost"])
@@ -123,7 +123,7 @@ def test_each_lie_is_refused_by_name_and_the_honest_worker_counts_exactly(tmp_pa
         # The stranger's, and answers of the worker to a welcome before the last one: it says hello again and again where
         # the master is slow to start. No lie is only dropped.
         assert 1 <= result["rejected"]["dropped_frames"] < len(LIES)
-        assert fleet.log().count("A peer that has not joined sent") == 1
+        assert fleet.log().count("A peer that is not registered sent") == 1
         assert fleet.log().count("is lost (refused") == len(LIES)
         assert "Traceback" not in fleet.log()
         assert "\x1b[31mX" not in fleet.log()

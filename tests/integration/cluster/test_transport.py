@@ -46,6 +46,39 @@ def test_a_peer_that_hangs_up_while_its_frames_wait_does_no_harm() -> None:
     assert int(done.stdout) > 100
 
 
+SENT_BESIDE_OTHERS = """
+import gevent
+import zmq.green as zmq
+from obswarm.cluster.wire.transport import RouterSocket, new_context
+
+received = []
+
+def echo(peer, frame):
+    received.append(frame)
+    assert router.send(peer, frame) and not router.send(b"gone", frame) and router.send(peer, frame * 100_000)
+
+router = RouterSocket(new_context(), "tcp://127.0.0.1:0", None, echo)
+lines = [zmq.Context.instance().socket(zmq.DEALER) for _ in range(20)]
+
+def talk(line):
+    line.connect(router.endpoint)
+    for number in range(50):
+        line.send(b"%02d" % number)
+        assert line.recv() == b"%02d" % number and len(line.recv()) == 200_000
+
+gevent.joinall([gevent.spawn(talk, line) for line in lines], raise_error=True)
+print(len(received))
+router.close()
+"""
+
+
+def test_frames_of_all_sizes_arrive_and_none_waits_while_others_fail() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SENT_BESIDE_OTHERS], capture_output=True, text=True, timeout=HANG_S, check=False
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "1000\n")
+
+
 FLOODED = """
 import resource
 import sys
@@ -103,9 +136,9 @@ def test_connections_held_at_the_masters_port_leave_descriptors_for_everything_e
     port = int(endpoint.rpartition(":")[2])
     with ExitStack() as stack:
         stack.callback(context.destroy, 0)
-        there = context.socket(zmq.DEALER)
-        there.connect(endpoint)
-        there.send(b"before")
+        present = context.socket(zmq.DEALER)
+        present.connect(endpoint)
+        present.send(b"before")
         wait_until(lambda: ask()[0] == 1)
         for _ in range(300):
             try:
@@ -113,7 +146,7 @@ def test_connections_held_at_the_masters_port_leave_descriptors_for_everything_e
             except OSError:
                 # The queue of connections that wait is full as well.
                 break
-        there.send(b"meanwhile")
+        present.send(b"meanwhile")
         wait_until(lambda: ask()[0] == 2)
         wait_until(lambda: ask()[3] > 0)
         late = context.socket(zmq.DEALER)

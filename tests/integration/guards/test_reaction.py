@@ -1,4 +1,4 @@
-"""How long it takes until a run is stopped whose target fails, or does not answer any more: with a fleet of four workers, ten times
+"""How long it takes until a run is stopped whose target fails, or does not answer any more: with a fleet of four workers, five times
 for each way in which a run can be stopped."""
 
 import json
@@ -23,8 +23,9 @@ from tests.support.programs import QuickServer
 from tests.support.prometheus import Prometheus
 from tests.support.stalls import StallMeter
 
-TIMES = 10
-AT_A_TIME = 5
+TIMES = 5
+"""All at once: a run waits most of the time."""
+
 TOKEN = "a token of the test"
 _SHARE = 'sum(rate(quick_requests_total{code="500"}[3s])) / sum(rate(quick_requests_total[3s]))'
 
@@ -115,10 +116,9 @@ def reaction_s(folder: Path, way: Way, seed: int, longest_s: float, stalls: Stal
     ids=lambda value: value.setting.__name__ if isinstance(value, Way) else None,
 )
 def test_a_fleet_stops_soon_after_the_target_breaks(tmp_path: Path, way: Way, longest_s: float) -> None:
-    pool = Pool(AT_A_TIME)
+    pool = Pool(TIMES)
     with StallMeter() as stalls:
         reactions = pool.map(lambda seed: reaction_s(tmp_path / str(seed), way, seed, longest_s, stalls), range(TIMES))
     shown = ", ".join(f"{took_s:.2f} of {allowed_s:.2f}" for took_s, allowed_s in sorted(reactions))
     print(f"{way.setting.__name__}: {shown} s")
-    over_s = sorted(took_s - allowed_s for took_s, allowed_s in reactions)
-    assert over_s[-1 - TIMES // 20] <= 0, shown
+    assert all(took_s <= allowed_s for took_s, allowed_s in reactions), shown

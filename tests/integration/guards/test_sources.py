@@ -109,7 +109,7 @@ def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed
             wait_for(log, "The guard slow tripped")
             between.delay_s = 0.0
             with prometheus.frozen():
-                wait_for(log, "The guard watchful has had no data for 3 s")
+                wait_for(log, "The guard watchful has had no data for 3s")
                 wait_for(log, "no metrics for ")
             wait_for(log, "metrics available again")
             prometheus.kill()
@@ -128,8 +128,8 @@ def test_guards_and_report_of_a_run_whose_prometheus_is_slow_hangs_and_is_killed
         assert 3 < watchful["no_data_s"] < watchful["watched_s"]
         # The last reason: one that starts again may say so itself.
         assert re.search("does not answer|is not ready", watchful["no_data_reason"])
-        marks = [mark["text"] for mark in result["annotations"] if mark["kind"] == "target"]
-        assert [mark.partition("for ")[0].partition(" after")[0] for mark in marks][:2] == [
+        annotations = [mark["text"] for mark in result["annotations"] if mark["kind"] == "target"]
+        assert [mark.partition("for ")[0].partition(" after")[0] for mark in annotations][:2] == [
             "Target db (app): no metrics ",
             "Target db (app): metrics available again",
         ]

@@ -3,13 +3,17 @@
 import csv
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import gevent
+import pymysql
 import pytest
 
-from obswarm.targets import Target
+from obswarm.targets import KINDS, Target
 from tests.support.figures import Figures
 from tests.support.fleet import Fleet
 from tests.support.mariadb import MariaDb
@@ -130,7 +134,11 @@ def test_the_load_is_held_while_the_database_has_too_much_to_do(
             # Again where the database had a quiet moment meanwhile, and the load went on.
             assert 1 <= guard["trips"] <= 5
             assert guard["state"] == "ok"
-            assert [mark["kind"] for mark in result["annotations"]] == ["start", *["guard"] * guard["trips"], "stop"]
+            assert [mark["kind"] for mark in result["annotations"]] == [
+                "start",
+                *["guard", "release"] * guard["trips"],
+                "stop",
+            ]
             assert f"{QUERY}) is " in result["annotations"][1]["text"]
         finally:
             if prometheus is not None:
@@ -150,8 +158,12 @@ def test_what_can_be_seen_is_listed_with_values_and_health(mariadb: MariaDb) -> 
     assert float(values["threads running"]) >= 1
 
 
+_OF_STATEMENTS = ("statement errors", "time per statement", "statements executing")
+"""They need the server's performance schema."""
+
+
 def test_each_figure_of_a_database_is_what_happens_in_it(mariadb: MariaDb) -> None:
-    with Figures(Target("database", mariadb.metrics_url, "mysql")) as figures, mariadb.connect() as one:
+    with Figures(Target("database", mariadb.metrics_url, "mysql")) as metrics, mariadb.connect() as one:
         with one.cursor() as cursor:
             cursor.execute("CREATE TABLE IF NOT EXISTS test.counters (id INT PRIMARY KEY, n INT) ENGINE=InnoDB")
             cursor.execute("REPLACE INTO test.counters VALUES (1, 0)")
@@ -167,18 +179,24 @@ def test_each_figure_of_a_database_is_what_happens_in_it(mariadb: MariaDb) -> No
         for waiter in waiters:
             waiter.start()
         try:
-            there = {
+            present = {
                 # Two that wait, and the exporter's own; the connection that holds the row is idle.
                 "threads running": lambda value: 3 <= value <= 6,
                 "threads connected": lambda value: 4 <= value <= 8,
                 "connections limit": lambda value: value == 300,
-                "queries": lambda value: 200 <= value <= 2 * 200 + 1000,
+                "queries": metrics.counted(200, own_per_s=100),
                 "slow queries": lambda value: 5 <= value <= 2 * 5,
                 "row lock waits": lambda value: 2 <= value <= 2 * 2,
                 "waiting for row locks": lambda value: value == 2,
+                "connections refused": lambda value: value == 0,
+                "buffer pool misses": lambda value: value >= 0,
+                "rows read": lambda value: value >= 1,
+                "temporary tables on disk": lambda value: value >= 0,
+                "flushes to disk": lambda value: value >= 1,
+                "flushes pending": lambda value: value >= 0,
             }
-            figures.wait_for("mysql", there, but=["time per row lock wait"])
-            figures.wait_for_series("database")
+            metrics.wait_for("mysql", present, but=["time per row lock wait", *_OF_STATEMENTS])
+            metrics.wait_for_series("database")
             # The server counts a wait's time when it has ended.
             gevent.sleep(0.5)
         finally:
@@ -186,7 +204,40 @@ def test_each_figure_of_a_database_is_what_happens_in_it(mariadb: MariaDb) -> No
             for waiter in waiters:
                 waiter.join(HANG_S)
         longest_s = time.monotonic() - began_s
-        figures.wait_for("mysql", {"time per row lock wait": lambda value: 0.5 <= value <= longest_s}, but=[*there])
+        metrics.wait_for(
+            "mysql",
+            {"time per row lock wait": lambda value: 0.5 <= value <= longest_s},
+            but=[*present, *_OF_STATEMENTS],
+        )
+
+
+def test_each_figure_of_its_statements_is_what_they_did() -> None:
+    with MariaDb(statements=True) as server, server.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("CREATE DATABASE IF NOT EXISTS shop")
+        # The exporter has only statements of connections with a database.
+        cursor.execute("USE shop")
+        # Counters of a kind of statements begin with the first one.
+        asked = ("SELECT SLEEP(0.1)", "SELECT nothing FROM nowhere")
+        _execute(cursor, asked)
+        with Figures(Target("database", server.metrics_url, "mysql")) as metrics:
+            for _ in range(5):
+                _execute(cursor, asked)
+            metrics.wait_for(
+                "mysql",
+                {
+                    "statement errors": lambda value: 5 <= value <= 2 * 5,
+                    # Half a second of sleep, and hardly anything else.
+                    "statements executing": lambda value: 0.5 <= value <= 2 * 0.5 + 1,
+                    "time per statement": lambda value: 0.01 <= value <= 0.1 + 0.05,
+                },
+                but=[metric.name for metric in KINDS["mysql"].metrics if metric.name not in _OF_STATEMENTS],
+            )
+
+
+def _execute(cursor: Any, statements: Sequence[str]) -> None:
+    for statement in statements:
+        with suppress(pymysql.MySQLError):
+            cursor.execute(statement)
 
 
 def _add_one(mariadb: MariaDb) -> None:
@@ -221,7 +272,7 @@ def test_without_its_prometheus_a_guard_has_no_data_and_stops_the_run_with_on_no
         (guard,) = result["guards"]
         assert guard["state"] == "no_data"
         assert "does not answer" in guard["no_data_reason"]
-        assert "has had no data for 3 s" in fleet.log()
+        assert "has had no data for 3s" in fleet.log()
         assert datetime.fromisoformat(result["ended_at"]).timestamp() - stopped_s < stalls.allowed_s(9)
-        assert "The guard too much has had no data for 3 s" in result["stop_reason"]["detail"]
+        assert "The guard too much has had no data for 3s" in result["stop_reason"]["detail"]
         prometheus.start()

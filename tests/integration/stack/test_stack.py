@@ -128,7 +128,7 @@ def stack(engine, state: Path, tmp_path_factory: pytest.TempPathFactory):
     assert not (state / "stacks" / PROJECT).exists()
 
 
-def test_it_says_where_everything_is_and_all_is_healthy(stack: Stack, state: Path) -> None:
+def test_up_prints_all_addresses_and_all_services_are_healthy(stack: Stack, state: Path) -> None:
     assert f"Building {IMAGE} from the installed package" in stack.said
     password = stack.project["grafana_password"]
     assert f"http://127.0.0.1:3000    user admin, password {password}" in stack.said
@@ -144,7 +144,7 @@ def test_it_says_where_everything_is_and_all_is_healthy(stack: Stack, state: Pat
 
 def test_nothing_runs_as_root_or_is_reached_from_outside(stack: Stack) -> None:
     containers = stack.containers()
-    assert len(containers) == 12
+    assert len(containers) == 13
     for each in containers:
         name, host = each["Name"], each["HostConfig"]
         assert each["Config"]["User"] not in ("", "root", "0"), name
@@ -185,12 +185,12 @@ def test_a_run_is_made_by_the_stack_and_stands_beside_the_targets_figures(stack:
     scraped = stack.wait_for('sum(last_over_time(obswarm_requests_total{job="obswarm"}[2m]))')
     assert float(scraped[0]["value"][1]) == result["totals"]["requests"]
     with Store(Path(os.environ["OBSWARM_STORE"], FILE)) as store:
-        kept = read_run(store, store.find(result["run_id"]))
-    assert kept.total().requests == result["totals"]["requests"]
-    figures = {(figure.target, figure.name) for figure in kept.samples}
-    assert {("mysql", "threads running"), ("haproxy", "servers up"), ("app a", "request time")} <= figures
+        stored = read_run(store, store.find(result["run_id"]))
+    assert stored.total().requests == result["totals"]["requests"]
+    metrics = {(metric.target, metric.name) for metric in stored.samples}
+    assert {("mysql", "threads running"), ("haproxy", "servers up"), ("app a", "request time")} <= metrics
     for target, kind in (("haproxy", "haproxy"), ("uwsgi a", "uwsgi"), ("mysql", "mysql"), ("node", "node")):
-        missing = {signal.name for signal in KINDS[kind]} - {name for where, name in figures if where == target}
+        missing = {signal.name for signal in KINDS[kind].metrics} - {name for where, name in metrics if where == target}
         # Nobody may have waited for a row.
         assert missing <= {"time per row lock wait"}, target
     native = "histogram_count(sum(last_over_time(obswarm_request_duration_seconds[2m])))"
@@ -339,8 +339,8 @@ def test_two_stacks_side_by_side(stack: Stack, state: Path) -> None:
         taken, own = set(stack.project["ports"].values()), set(other.project["ports"].values())
         assert not taken & own
         assert other.query('up{job="obswarm"} == 1') or other.wait_for('up{job="obswarm"} == 1')
-        kept = other.must(*down).stderr
-        assert "Its data is still in its volumes" in kept
+        stored = other.must(*down).stderr
+        assert "Its data is still in its volumes" in stored
         assert other.left() != []
         other.must("up", "--detach")
     finally:
