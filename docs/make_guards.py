@@ -14,7 +14,7 @@ _UNITS = {"seconds": "duration", "ratio": "share", "number": "number"}
 def table() -> str:
     lines = ["| operand | unit | labels | value | `--require` |", "| --- | --- | --- | --- | --- |"]
     for row in OPERANDS.values():
-        labels = ", ".join(f"`{label}`" for label in row.labels) or "–"
+        labels = ", ".join(f"`{label}`" for label in row.labels) or ("its own" if row.has_any_label else "–")
         name = " … ".join(f"`{name}`" for name in row.name.split(" to "))
         whole_run = "–" if row.run is None else "yes"
         lines.append(f"| {name} | {_UNITS[row.unit]} | {labels} | {row.meaning} | {whole_run} |")

@@ -81,6 +81,34 @@ the requests within 2.2 % of the bound, and is zero on average.
 `obswarm_request_duration_seconds`: the newest one in each range of durations (half a power of two wide). In a load test,
 the trace id of a request is `response.trace_id`.
 
+## OpenTelemetry
+
+`--otlp` sends the metrics to an OpenTelemetry collector, and the spans of traced requests; `pip install 'obswarm[otel]'`
+installs what it needs.
+
+```console
+$ OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318 obswarm run loadtest.py -H https://staging.example.com --otlp --trace-sample 1%
+```
+
+The process of `obswarm run` (or the master) sends metrics every 5 s and at the end. Counters lose the ending `_total` and
+histograms and sizes become metrics with the units `s` and `By`, so that Prometheus has them under the names below again;
+histograms are exponential ones of scale 5, without any loss. The response times of HTTP requests are
+`http.client.request.duration` as well, as in the semantic conventions.
+
+Each process with users sends its spans, of the kind client, with the attributes `http.request.method`, `url.template` (the
+name of the request), `url.full`, `http.response.status_code` and `error.type`. The target's own spans are below them, if
+it takes up the header `traceparent`. Without `--trace-sample`, `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` say
+which share of the requests is traced; the default is 1 %: tracing each request takes CPU time of the load generator.
+
+Variables of the environment apply as
+[OpenTelemetry defines them](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/), on each
+machine for its own processes: `OTEL_EXPORTER_OTLP_ENDPOINT`, `_HEADERS`, `_TIMEOUT`, `_COMPRESSION`, `_CERTIFICATE` and
+those of one signal (`OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`), `OTEL_SERVICE_NAME` (`obswarm`), `OTEL_RESOURCE_ATTRIBUTES`,
+`OTEL_METRIC_EXPORT_INTERVAL` (5000 ms), `OTEL_BSP_…` for the queue of spans, `OTEL_METRICS_EXPORTER=none` and
+`OTEL_TRACES_EXPORTER=none`, `OTEL_SDK_DISABLED`. The protocol is `http/protobuf`; gRPC is refused, and logs are not sent.
+Metrics that could not be delivered are part of the next ones; if the last ones could not be, `failed_outputs` of the
+result says so, with the exit code unchanged, as with remote write.
+
 ## Remote write
 
 To push metrics from where Prometheus cannot scrape:
@@ -113,6 +141,13 @@ Counters and histograms start with a sample of 0 at their created timestamp, so 
 first second on with every receiver. A master that takes over the run of a killed one continues the same series, without
 such a sample for existing ones: an endpoint that first occurred in the last `--remote-write-interval` before the kill
 starts with the count of its first push.
+
+## Metrics of the load test's own
+
+Those that a load test [declares](writing-load-tests.md#metrics-of-your-own) are `obswarm_custom_` and their name, with
+their own labels: `obswarm_custom_orders_total{tier="gold"}` of a counter, `obswarm_custom_queue_length` of a gauge,
+`obswarm_custom_cart_size` of a histogram, which is native as well as classic, with bounds of 0 and 0.001, 0.002, 0.005
+… 1e9. Values are in the metric's unit, which the help text names.
 
 ## In your own program
 

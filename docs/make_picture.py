@@ -1,6 +1,7 @@
-"""Draws docs/images/demo.svg: one frame of the live display, from a real run of the demo.
+"""Draw docs/images/demo.svg: one frame of the live display, from a real run of the demo.
 
-python docs/make_picture.py
+With --check, only verify that the picture is there and loads nothing from elsewhere: no two runs have the same numbers,
+so there is nothing to compare it with.
 """
 
 from obswarm import gevent_patch  # noqa: F401,I001 - first of all; see there
@@ -9,6 +10,7 @@ import io
 import re
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 from rich.console import Console
 
@@ -46,7 +48,17 @@ class Photographer(LiveDisplay):
             self.run = None
 
 
-def main() -> None:
+def check() -> None:
+    try:
+        text = PICTURE.read_text(encoding="utf-8")
+        ElementTree.fromstring(text)
+    except (OSError, ElementTree.ParseError) as error:
+        sys.exit(f"{PICTURE} is not a picture ({error}); run python docs/make_picture.py")
+    if "@font-face" in text:
+        sys.exit(f"{PICTURE} loads fonts from elsewhere; run python docs/make_picture.py")
+
+
+def draw() -> None:
     with TargetProcess() as target:
         environment = Environment(
             events=events, recorder=Recorder(), user_classes=[Contestant], host=target.url, stop_timeout=2
@@ -61,6 +73,13 @@ def main() -> None:
         )
         run.run()
     sys.stdout.write(f"{PICTURE}\n")
+
+
+def main() -> None:
+    if sys.argv[1:] == ["--check"]:
+        check()
+    else:
+        draw()
 
 
 if __name__ == "__main__":

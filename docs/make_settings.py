@@ -17,7 +17,7 @@ from obswarm.cli.file_option import FileOption
 from obswarm.cli.main import cli
 from obswarm.cli.settings import sections_of, top_level_options
 from obswarm.config.toml_file import GUARD_KEYS, KEYS, TARGET_KEYS
-from obswarm.targets import KINDS
+from obswarm.targets import KIND_KEYS, KINDS, METRIC_KEYS
 
 PAGE = Path(__file__).with_name("settings.md")
 
@@ -70,6 +70,9 @@ runs are set by their clients alone.
 """
 
 
+_KINDS = """A kind of target of your own: see [your own kinds](guards.md#your-own-kinds)."""
+
+
 def page() -> str:
     lines = [_INTRODUCTION, "## Options of a run", ""]
     lines += _table(top_level_options(cli).values())
@@ -79,6 +82,8 @@ def page() -> str:
     lines += ["", "## Stored runs, targets, guards", "", *_keys(KEYS)]
     lines += ["", "## [[targets]]", "", *_keys(TARGET_KEYS), "", _wrapped(f"Kinds: {_codes(KINDS)}.")]
     lines += ["", "## [[guards]]", "", *_keys(GUARD_KEYS)]
+    lines += ["", "## [[kinds]]", "", _wrapped(_KINDS), "", *_keys(KIND_KEYS)]
+    lines += ["", "### [[kinds.metrics]]", "", *_keys(METRIC_KEYS)]
     return "\n".join(lines) + "\n"
 
 
@@ -100,7 +105,10 @@ def _value(option: FileOption) -> str:
     if isinstance(option.type, click.Choice):
         return ", ".join(f'`"{choice}"`' for choice in option.type.choices)
     if isinstance(option.type, click.IntRange):
-        return f"an integer, {option.type.min:,} to {option.type.max:,}"
+        least, most = option.type.min, option.type.max
+        if most is None:
+            return "an integer" if least is None else f"an integer, {least:,} or more"
+        return f"an integer, at most {most:,}" if least is None else f"an integer, {least:,} to {most:,}"
     form = f"`{_cell(option.metavar or 'TEXT')}`"
     if option.multiple:
         return f"a list of strings, each {form}"

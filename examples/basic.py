@@ -1,4 +1,4 @@
-"""The smallest useful load test: two kinds of pages, one of them asked for three times as often.
+"""The smallest useful load test: two kinds of pages, one of them requested three times as often.
 
 obswarm run examples/basic.py -H https://your-staging-site.example -u 50 -r 10 -t 1m
 """

@@ -8,9 +8,9 @@ from obswarm import FastHttpUser, Guard, between, task
 guards = [
     # Errors for a few seconds end the run, with exit code 3.
     Guard("error_ratio > 20% for 3s"),
-    # No more users while the shop is slow; more of them once it is not.
+    # Keep the number of users while the shop is slow; continue the ramp afterwards.
     Guard('p95{name="/products/{id}"} > 2s for 3s', action="hold", name="slow shop", clear_for="5s"),
-    # Nothing is done, but it is said, and kept with the run.
+    # Only logged, and recorded with the run.
     Guard("worker_cpu > 80% for 5s", action="notify"),
 ]
 

@@ -1,4 +1,4 @@
-"""An output of a third party: sends the figures of each second of a run to a StatsD server, by UDP.
+"""An output of a third party: sends the metrics of each second of a run to a StatsD server, by UDP.
 
 pip install ./examples/output_plugin
 obswarm run loadtest.py -H http://127.0.0.1:8000 -t 1m --output statsd=127.0.0.1:8125
@@ -25,7 +25,7 @@ class StatsdOutput(Output):
 
     @property
     def name(self) -> str:
-        """How messages and results call this output when something goes wrong."""
+        """Name of this output in error messages and results."""
         return self._option
 
     def snapshot(self, snapshot: Snapshot) -> None:
