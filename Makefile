@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST_FLAGS ?=
 
-.PHONY: demo test coverage components check dist bench format clean lab-fresh-machine lab-alerts lab-service lab-stack lab-faults \
-	lab-pythons
+.PHONY: demo test coverage components check dist bench format clean lab lab-fresh-machine lab-alerts lab-service lab-stack lab-faults \
+	lab-pythons lab-locust lab-soak lab-kubernetes lab-api
 
 demo: $(VENV)/.installed
 	$(BIN)/obswarm demo
@@ -30,12 +30,17 @@ check: $(VENV)/.dev
 	$(BIN)/python docs/make_metrics.py --check
 	$(BIN)/python docs/make_settings.py --check
 	$(BIN)/python docs/make_guards.py --check
+	$(BIN)/python docs/make_picture.py --check
 	$(BIN)/python examples/contest/make_compose.py --check
 	$(BIN)/python dashboards/build.py --check
 
 # Wheel and source distribution in dist/, and a demo, a load test and its report from the installed wheel.
 dist: $(VENV)/.dev
 	$(BIN)/python -m tests.support.release dist
+
+# Incidents of the contest, recorded for the tests of obswarm explain. Needs root for one of the faults.
+lab: $(VENV)/.dev components
+	$(BIN)/python -m tests.lab.incidents
 
 # make test in a fresh clone, with a Docker engine that has never run, beside another load test. Needs root, and that no
 # Docker engine runs.
@@ -61,6 +66,23 @@ lab-faults: $(VENV)/.dev
 # Unit tests on the Pythons of Debian's releases and of its development branch. Needs root.
 lab-pythons: $(VENV)/.dev components
 	PYTEST_FLAGS='$(PYTEST_FLAGS)' $(BIN)/python -m tests.lab.pythons
+
+# The corpus of locustfiles by the newest Locust, which is recorded for make test, and by obswarm.
+lab-locust: $(VENV)/.dev
+	$(BIN)/python -m tests.lab.locust
+
+# The Helm chart by the newest Helm, which is recorded for make test. Needs Helm, or Go, which builds it in some minutes.
+lab-kubernetes: $(VENV)/.dev
+	$(BIN)/python -m tests.lab.kubernetes
+
+# Memory and open files while thousands of users come and go.
+lab-soak: $(VENV)/.dev
+	$(BIN)/python -m tests.lab.soak
+
+# The REST API against its OpenAPI document, with thousands of requests.
+lab-api: $(VENV)/.dev
+	$(BIN)/pip install --quiet "schemathesis>=4"
+	$(BIN)/python -m pytest -q -n 0 tests/lab/rest_api.py $(PYTEST_FLAGS)
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks

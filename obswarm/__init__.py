@@ -17,6 +17,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from obswarm.api import (
+        ArrivalRate,
         CatchResponseError,
         InternalError,
         InterruptTaskSet,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         RescheduleTask,
         RescheduleTaskImmediately,
         ResponseError,
+        Scenario,
         SequentialTaskSet,
         Stages,
         StopTest,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         transition,
         transitions,
     )
+    from obswarm.api import feed as feed
     from obswarm.api.events import events
     from obswarm.cluster import MasterRunner, WorkerRunner
     from obswarm.engine import LocalRunner, Output, OutputParams, RunHandle, RunResult
@@ -73,6 +76,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Annotation",
+    "ArrivalRate",
     "CatchResponseError",
     "ConnectError",
     "ConnectTimeout",
@@ -106,6 +110,7 @@ __all__ = [
     "ResponseTooLarge",
     "RunHandle",
     "RunResult",
+    "Scenario",
     "SequentialTaskSet",
     "Snapshot",
     "Stages",
@@ -123,6 +128,7 @@ __all__ = [
     "constant_pacing",
     "constant_throughput",
     "events",
+    "feed",
     "poisson",
     "run_single_user",
     "tag",
@@ -164,6 +170,8 @@ _ELSEWHERE = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "feed":
+        return import_module("obswarm.api.feed")
     if name not in __all__:
         raise AttributeError(f"module 'obswarm' has no attribute {name!r}")
     return getattr(import_module(_ELSEWHERE.get(name, "obswarm.api")), name)

@@ -1,7 +1,7 @@
-"""MessagePack from a peer, decoded within limits.
+"""Decode MessagePack of a peer within limits.
 
 One byte of MessagePack can become an empty list of 56 bytes, and five bytes announce a list of four billion items. So
-the number of items is bounded while they are made, before anybody looks at what they are.
+the number of items is limited during decoding.
 """
 
 from typing import Any
@@ -12,13 +12,13 @@ _DEEPEST = 32
 
 
 class Unreadable(ValueError):
-    """It is not MessagePack, or more of it than is taken."""
+    """The bytes are not MessagePack, or exceed a limit."""
 
 
 def unpack(packed: bytes, max_items: int) -> Any:
-    """Decode a value of at most that many items, those of all lists and maps together.
+    """Decode a value with at most `max_items` items in all of its lists and maps together.
 
-    Raises Unreadable for anything else, and for what no message has: extension types, and timestamps among them.
+    Raises Unreadable for anything else, and for extension types, including timestamps, which no message contains.
     """
     left = max_items
 
@@ -49,14 +49,14 @@ def unpack(packed: bytes, max_items: int) -> Any:
 
 
 def unpack_content(packed: bytes, max_items: int) -> Any:
-    """As `unpack`, for values whose form is the load test's own: no more than 32 lists and maps in each other."""
+    """As `unpack`, for values of the load test, whose structure is unknown: at most 32 levels of lists and maps."""
     value = unpack(packed, max_items)
     level = [value]
     for _ in range(_DEEPEST):
         level = [inner for each in level for inner in _inside(each)]
         if not level:
             return value
-    raise Unreadable(f"more than {_DEEPEST} lists and maps in each other")
+    raise Unreadable(f"more than {_DEEPEST} levels of lists and maps")
 
 
 def _inside(value: Any) -> list[Any]:

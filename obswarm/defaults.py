@@ -4,9 +4,15 @@ USERS = 1
 SPAWN_RATE = 1.0
 """Users started per second."""
 
+MAX_USERS = 1_000
+"""Maximum number of users of the open model."""
+
 STOP_TIMEOUT_S = 10.0
 """Time for running tasks to finish when the run stops. With Locust's default, 0, requests are cut off that the target
 has already counted; this default keeps both counts equal."""
+
+LONGEST_RUN_S = 30 * 86400.0
+"""Maximum planned time of a run."""
 
 UNFOLLOWED_LIMIT_S = 3600.0
 """Maximum time for which the load is held, or continues after it was scaled, without a run time or a planned end."""
@@ -20,6 +26,12 @@ MAX_ERROR_LENGTH = 300
 """Maximum length of an error message, in characters."""
 MAX_EXAMPLE_LENGTH = 500
 """Maximum length of an example of grouped error messages, in characters."""
+
+MAX_CUSTOM_METRICS = 100
+"""Maximum number of metrics that a load test may declare."""
+MAX_CUSTOM_SERIES = 1_000
+"""Maximum number of series (a metric with values of its labels) of a load test's own metrics."""
+MAX_METRIC_NAME_LENGTH = 60
 
 MAX_NAME_LENGTH = 500
 """Maximum length of names (endpoints, methods, user classes, workers) and label values, in characters."""

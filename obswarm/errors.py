@@ -1,4 +1,4 @@
-"""The exception whose text is meant for the person at the keyboard, and what others mean in a few words."""
+"""ObswarmError, whose text is a message for the user, and short texts for other exceptions."""
 
 from obswarm.redact import redact_text
 from obswarm.sanitize import clean_text
@@ -7,16 +7,15 @@ _MAX_REASON_LENGTH = 500
 
 
 class ObswarmError(Exception):
-    """Something that the person at the keyboard can put right. Its text is a sentence and stands alone:
-    it says what is wrong, where, and what to do; without the passwords of URLs that it names. The command line prints
-    it and exits with 2."""
+    """An error that the user can correct. Its text is a complete sentence: what is wrong, where, and what to do.
+    Passwords of URLs are redacted. The command line prints it and exits with code 2."""
 
     def __str__(self) -> str:
         return redact_text(super().__str__())
 
 
 def reason_of(error: BaseException) -> str:
-    """A few words for people, without a full stop, about why something could not be written."""
+    """Return a short reason for the user, without a full stop."""
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror
     elif isinstance(error, ObswarmError):

@@ -10,14 +10,14 @@ classes by then get gevent's instead, since with the originals each new context 
 (https://github.com/gevent/gevent/issues/1016).
 """
 
+import os
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from typing import Any
 
-from gevent import config, monkey
+from gevent import config, events, monkey
 
 # By default a greenlet stores the stack of its spawner, which costs memory per user and is not needed.
 config.track_greenlet_tree = False
@@ -40,11 +40,54 @@ def _replace_early_imports() -> None:
                 value.__class__ = new[id(type(value))]
 
 
+def _may_have_plugins() -> bool:
+    """Return whether another distribution may have plugins for gevent, by a text search in the places where installers
+    write entry points. importlib.metadata, which knows all places, takes 1.4 MB in each process.
+
+    gevent's own plugin warns of a patched `signal` with the original `os`, which patch_all() does not leave.
+    """
+    for folder in sys.path:
+        try:
+            with os.scandir(folder or ".") as entries:
+                names = [entry.name for entry in entries]
+        except FileNotFoundError:
+            continue
+        except OSError:
+            # Such as an archive.
+            return True
+        for name in names:
+            if name.endswith((".egg", ".egg-link")):
+                return True
+            if name.endswith((".dist-info", ".egg-info")) and not name.startswith("gevent-"):
+                try:
+                    with open(os.path.join(folder, name, "entry_points.txt"), "rb") as file:
+                        if b"gevent.plugins." in file.read():
+                            return True
+                except OSError:
+                    continue
+    # Besides the finders of Python itself there may be others, with distributions of their own.
+    return any(
+        hasattr(finder, "find_distributions") and getattr(finder, "__module__", "") != "_frozen_importlib_external"
+        for finder in sys.meta_path
+    )
+
+
 @contextmanager
-def _entry_points_read_once() -> Iterator[None]:
-    """Read the installed distributions once. gevent looks for its plugins 25 times while it patches, and reads all
-    distributions each time: 60 ms of CPU time where there are 70."""
-    module: Any = metadata
+def _plugins_found_once() -> Iterator[None]:
+    """Look for plugins of gevent once. gevent does it 25 times while it patches, and reads all distributions each time:
+    60 ms of CPU time where there are 70."""
+    if not _may_have_plugins():
+        module: Any = events
+        notify = events.notify_and_call_entry_points
+        module.notify_and_call_entry_points = events.notify
+        try:
+            yield
+        finally:
+            module.notify_and_call_entry_points = notify
+        return
+    from importlib import metadata
+
+    module = metadata
     read = metadata.entry_points
     module.entry_points = read().select
     try:
@@ -54,7 +97,7 @@ def _entry_points_read_once() -> Iterator[None]:
 
 
 _ssl_was_there = "ssl" in sys.modules
-with warnings.catch_warnings(), _entry_points_read_once():
+with warnings.catch_warnings(), _plugins_found_once():
     # _replace_early_imports() fixes what this warns of.
     warnings.filterwarnings("ignore", "Monkey-patching ssl after ssl", monkey.MonkeyPatchWarning)
     monkey.patch_all()

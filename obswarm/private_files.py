@@ -8,7 +8,6 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +15,6 @@ from typing import IO, Any
 _FILE = 0o600
 _FOLDER = 0o700
 _OTHERS = 0o077
-_TRIES = 20
 _LEAST_LENGTH = 16
 
 
@@ -37,41 +35,24 @@ def write_private(path: str | Path, content: str | bytes) -> None:
 
 def make_private_folder(path: str | Path) -> None:
     """Create the folder and its missing parents, with mode 0700. Raises OSError."""
-    _with_retries(_make_folders, Path(path), [])
-
-
-def _with_retries(function: Callable[..., None], *arguments: Any) -> None:
-    """Another process may remove a folder that this one has just found: one that it had created for a check."""
-    for tries_left in reversed(range(_TRIES)):
-        try:
-            function(*arguments)
-            return
-        except (FileNotFoundError, FileExistsError):
-            if not tries_left:
-                raise
-
-
-def _make_folders(path: Path, made: list[Path]) -> None:
-    """Append the folders that were created to `made`, outermost first."""
+    path = Path(path)
     try:
         path.mkdir(_FOLDER)
     except FileNotFoundError:
-        _make_folders(path.parent, made)
+        make_private_folder(path.parent)
         path.mkdir(_FOLDER, exist_ok=True)
     except OSError:
         # It exists, or may exist on a read-only file system.
         if not path.is_dir():
             raise
-        return
-    made.append(path)
 
 
 def check_writable(path: str | Path) -> None:
     """Raise OSError if the file cannot be written. An existing file is unchanged; nothing is left of a new one or of
     new folders.
 
-    Another process may check or create the same file at the same time: a new one is tried under another name of the
-    same length, so that a file which another process has just created is never touched.
+    Another process may check or create the same file at the same time: new files and folders are tried under other
+    names of the same length, so that what another process has just created is neither touched nor used.
     """
     path = Path(path)
     if path.exists():
@@ -81,26 +62,40 @@ def check_writable(path: str | Path) -> None:
         elif not os.access(path, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return
-    # A link may point to a file that does not exist.
+    # A link may point to a file that does not exist. `strict` raises for a loop of links; a missing target is created.
+    with suppress(FileNotFoundError):
+        os.path.realpath(path, strict=True)
     path = Path(os.path.realpath(path))
-    _with_retries(_try_new_file, path)
+    _try_new_file(path)
 
 
 def _try_new_file(path: Path) -> None:
+    missing: list[str] = []
+    folder = path.parent
+    while not folder.exists():
+        missing.insert(0, folder.name)
+        folder = folder.parent
     made: list[Path] = []
     try:
-        _make_folders(path.parent, made)
-        length = max(len(os.fsencode(path.name)), _LEAST_LENGTH)
-        probe = path.with_name(secrets.token_hex(length)[:length])
+        for name in missing:
+            folder = folder / _other_name(name)
+            folder.mkdir(_FOLDER)
+            made.append(folder)
+        probe = folder / _other_name(path.name)
         try:
             open_private(probe, "xb").close()
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 probe.unlink()
     finally:
-        for folder in reversed(made):
+        for each in reversed(made):
             with suppress(OSError):
-                folder.rmdir()
+                each.rmdir()
+
+
+def _other_name(name: str) -> str:
+    length = max(len(os.fsencode(name)), _LEAST_LENGTH)
+    return secrets.token_hex(length)[:length]
 
 
 def tighten(*paths: str | Path) -> None:

@@ -1,8 +1,8 @@
-"""Secrets taken out of what is kept or shown: by the name of a value, in URLs, and in texts that have either in them.
+"""Redact secrets in everything that is stored or shown: by the names of values, in URLs, and in texts with either.
 
-docs/secrets.md has the rules as they are here: which names say that they are secret (`is_secret_name`), in which forms
-a value stands beside its name, and which values are known and go wherever they stand (`remember`). Of URLs the user
-information (RFC 3986, 3.2.1) goes. Nothing here is needed to use a secret: whoever sends one has the value itself.
+docs/secrets.md describes the rules: which names denote secrets (`is_secret_name`), in which forms a value follows its
+name, and which registered values are redacted everywhere (`register_setting`). User information of URLs (RFC 3986,
+3.2.1) is removed. Code that uses a secret has the value itself, and needs nothing of this module.
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
-"""What stands in place of a secret."""
+"""Replacement for a secret."""
 
 
 def _table(words: str) -> frozenset[str]:
@@ -25,12 +25,12 @@ _SECRET_WORDS = _table(
     " authorization signature sig jwt otp hmac apikey apikeys accesskey secretkey privatekey accesstoken authtoken"
     " refreshtoken idtoken clientsecret sessionid jsessionid phpsessid"
 )
-"""The last word of a name that is secret wherever it stands, in the name of an endpoint, too."""
+"""Last words of names of secrets in any text, including names of endpoints."""
 _SECRET_WORDS_OF_SETTINGS = _table("auth bearer cookie cookies pass pw tokens")
-"""And of one that is secret as an option, a setting, a header, or beside a text in quotes, where it stands for nothing
-else. `tokens=5` and `pass=1` of a query are none."""
+"""Last words of names of secrets only for options, settings, headers and beside quoted texts: `tokens=5` and `pass=1`
+of a query are not secrets."""
 _SECRET_KEYS = _table("api access secret private signing encryption auth account subscription license")
-"""Words of which one stands before `key` or `keys` in names of keys that are secret: others are ids (`product_key`)."""
+"""Words before `key` or `keys` in names of secret keys; other keys are ids (`product_key`)."""
 _BEHIND = _table("value header string text confirm confirmation again prod production staging dev v")
 """Words that may follow the name of a secret: `password_confirm`, `API_TOKEN_PROD`."""
 _NOT_BEFORE = _table("max min num number total prompt completion invalid bad expired missing wrong no")
@@ -150,7 +150,7 @@ def redact_header(text: str) -> str:
     return f"{name}: {HIDDEN}" if value.strip() and is_secret_name(name.strip()) else redact_text(text)
 
 
-def remember(name: str, value: object) -> None:
+def register_setting(name: str, value: object) -> None:
     """Register the secrets in the value of an option, to be redacted in all texts: the whole value if the option's name
     denotes a secret, else values of secret headers, passwords and secret query parameters of URLs."""
     for text in _texts(value):
@@ -172,13 +172,13 @@ def remember(name: str, value: object) -> None:
                 _known.add(secret)
 
 
-def remember_secret(value: object) -> None:
+def register_secret(value: object) -> None:
     """Register a secret value, to be redacted in all texts."""
     for text in _texts(value):
         _known.add(text)
 
 
-def forget_secrets() -> None:
+def clear_secrets() -> None:
     """Remove all registered secrets."""
     _known.clear()
 

@@ -1,4 +1,4 @@
-"""Writing to the standard streams and to files, where the other side may be full, closed, or gone."""
+"""Write to standard streams and files, which may be full, closed or missing."""
 
 import logging
 import os
@@ -15,20 +15,21 @@ from obswarm.redact import redact_text
 from obswarm.sanitize import escape_controls, escape_lines, indent_lines, to_text
 
 STANDARD_OUTPUT = "-"
-"""As the name of a file."""
+"""File name that means standard output."""
 
 _WAS_MISSING = "was_missing"
 
 
 def open_standard_streams() -> None:
-    """Give the process those that it was started without (`>&-`), leading nowhere, and let all take any text.
+    """Replace standard streams that the process was started without (`>&-`) by the null device, and have all accept any
+    text.
 
-    Else the next file or socket that is opened would become standard output.
+    Otherwise the next file or socket to be opened would become standard output.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:
-            # Kept open as long as the process lives; the lowest free descriptor is the one that is missing.
+            # Stays open until the process ends. The lowest free descriptor is that of the missing stream.
             nowhere = open(os.devnull, mode, encoding="utf-8")  # noqa: SIM115
             setattr(nowhere, _WAS_MISSING, True)
             setattr(sys, name, nowhere)
@@ -41,7 +42,7 @@ _results: list[IO[str]] = []
 
 @contextmanager
 def results_apart() -> Iterator[None]:
-    """Keep standard output for `result_stream`: what the load test prints meanwhile goes to standard error."""
+    """Reserve standard output for `result_stream`: output of the load test goes to standard error meanwhile."""
     _results.append(sys.stdout)
     try:
         with redirect_stdout(sys.stderr):
@@ -51,17 +52,17 @@ def results_apart() -> Iterator[None]:
 
 
 def result_stream() -> IO[str]:
-    """Standard output as this process was started with it."""
+    """Return the standard output with which this process was started."""
     return _results[-1] if _results else sys.stdout
 
 
 def is_missing(stream: IO[str]) -> bool:
-    """Whether this process was started without that standard stream."""
+    """Return whether this process was started without that standard stream."""
     return getattr(stream, _WAS_MISSING, False)
 
 
 def write_to_stream(stream: IO[str], text: str) -> None:
-    """Write and flush. Raises OSError when not everything could be written; nothing is tried again later, then."""
+    """Write and flush. Raises OSError if not everything could be written; the rest is discarded."""
     try:
         stream.write(text)
         stream.flush()
@@ -72,7 +73,7 @@ def write_to_stream(stream: IO[str], text: str) -> None:
 
 
 def discard(stream: IO[str]) -> None:
-    """Let what is written to a standard stream from now on go nowhere."""
+    """Redirect a standard stream to the null device."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, stream.fileno())
@@ -80,19 +81,19 @@ def discard(stream: IO[str]) -> None:
         os.close(nowhere)
 
 
-def say(text: object, err: bool = False) -> None:
-    """Print a text on one line: to standard output, which raises OSError when it cannot be written, or to standard
-    error for whoever may be reading it."""
+def echo(text: object, err: bool = False) -> None:
+    """Print a text on one line: to standard output, which raises OSError if it cannot be written, or with `err` to
+    standard error, whose errors are ignored."""
     _print(escape_controls(to_text(text)), err)
 
 
-def say_lines(text: object, err: bool = False) -> None:
-    """As `say`, a text of several lines: a document, a usage message."""
+def echo_lines(text: object, err: bool = False) -> None:
+    """Print a text of several lines, as `echo` does for one."""
     _print(escape_lines(to_text(text)), err)
 
 
-def say_error(text: object) -> None:
-    """Say what went wrong; further lines are indented, so that none looks like a message of its own."""
+def echo_error(text: object) -> None:
+    """Print an error message; further lines are indented, so that none looks like a message of its own."""
     _print(f"Error: {indent_lines(to_text(text))}", True)
 
 
@@ -103,37 +104,37 @@ def _print(text: str, err: bool) -> None:
     try:
         write_to_stream(sys.stderr, f"{redact_text(text)}\n")
     except OSError:
-        # The result does not depend on it, and there is no other place to say so.
+        # The result does not depend on it, and there is no other stream for an error message.
         pass
 
 
 def write_to_file(path: str, text: str) -> None:
-    """As UTF-8, in place of what was there; only its owner can read a file that is made here, with the folders above
-    it. Raises OSError."""
+    """Replace the content of a file by a text in UTF-8. A new file and new folders can only be read by their owner.
+    Raises OSError."""
     make_private_folder(Path(path).parent)
     write_private(path, text)
 
 
 class LogFile(logging.FileHandler):
-    """A file that the log goes to, made when there is something to write. Says once, on standard error, when it cannot
-    be written; raises OSError at once when that can be known.
+    """Log file, created with its first record. The first error is printed to standard error. The constructor raises
+    OSError if the file cannot be written.
 
-    A token that was generated is written to it when nobody but its owner can read it, as it is when it is made here;
-    else to standard error alone.
+    A generated token is written to the file if only its owner can read it, which is so for a new file; otherwise only
+    to standard error.
     """
 
     def __init__(self, path: str) -> None:
         check_writable(path)
         self.named = path
-        """As it was given."""
+        """The path as it was given."""
         super().__init__(path, encoding="utf-8", errors="backslashreplace", delay=True)
         self._is_private = not os.path.exists(path) or is_private(path)
         self.setFormatter(LogFormatter(FILE_FORMAT, shows_secrets=self._is_private))
         self.failure: str | None = None
-        """Why it is incomplete, in a few words."""
+        """Reason why the log is incomplete; None if it is not."""
 
     def make(self) -> None:
-        """Have it there, also when there is nothing to write."""
+        """Create the file, also without a record."""
         with self.lock or nullcontext():
             if self.stream is None:
                 try:
@@ -151,7 +152,7 @@ class LogFile(logging.FileHandler):
             super().emit(record)
         secret = getattr(record, "secret", "")
         if secret and not self._is_private:
-            say(f"{record.getMessage()}{secret}", err=True)
+            echo(f"{record.getMessage()}{secret}", err=True)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
         self._failed(sys.exc_info()[1])
@@ -160,11 +161,11 @@ class LogFile(logging.FileHandler):
         if self.failure is not None:
             return
         self.failure = reason_of(error) if error is not None else "unknown"
-        say_error(f"--logfile {self.baseFilename}: {self.failure}. The log is incomplete; the run goes on.")
+        echo_error(f"--logfile {self.baseFilename}: {self.failure}. The log is incomplete; the run goes on.")
 
 
 class StreamLog(logging.StreamHandler[IO[str]]):
-    """The log on a standard stream. Where nobody can read it, nothing else is said about that."""
+    """Log on a standard stream; errors of the stream are ignored."""
 
     def __init__(self, stream: IO[str]) -> None:
         super().__init__(stream)

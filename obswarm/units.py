@@ -1,5 +1,8 @@
-"""Reading and writing durations and numbers as people write them (`1h30m`, `250 ms`); no policy. Numbers that are not
-finite are `+Inf`, `-Inf` and `NaN`, without a unit."""
+"""Reading and writing durations and numbers as people write them; no policy.
+
+Durations (settings, limits, ages, times since the start) are written as settings are: `1m30s`. A latency is a
+measured value with its unit: `250 ms`. Numbers that are not finite are `+Inf`, `-Inf` and `NaN`, without a unit.
+"""
 
 import math
 import re
@@ -13,8 +16,8 @@ _NAMED = 5
 
 
 def parse_duration(value: str | float) -> float:
-    """Seconds in a number, or in a text such as `90`, `90s`, `1.5m`, `1h30m` or `500ms`. The one parser of durations:
-    options, settings, guards and load-test files all use it.
+    """Return the seconds of a number, or of a text such as `90`, `90s`, `1.5m`, `1h30m` or `500ms`. Options, settings,
+    guards and load-test files all use this parser.
 
     Raises ValueError with a sentence when it is anything else, a negative or infinite number included.
     """
@@ -38,14 +41,14 @@ def _no_duration(value: object) -> str:
 
 
 def format_names(names: Sequence[str]) -> str:
-    """Some of them, and how many more there are: `GET /a, GET /b and 198 more`."""
+    """Format the first names and the number of further ones: `GET /a, GET /b and 198 more`."""
     if len(names) <= _NAMED + 1:
         return ", ".join(names)
     return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED:,} more"
 
 
 def format_not_finite(number: float) -> str:
-    """`+Inf`, `-Inf` or `NaN`, as Prometheus writes them, for a number that is not finite; empty for any other."""
+    """Format a number that is not finite as Prometheus does: `+Inf`, `-Inf` or `NaN`; empty for any other."""
     if math.isfinite(number):
         return ""
     return "NaN" if math.isnan(number) else "+Inf" if number > 0 else "-Inf"
@@ -60,10 +63,10 @@ def rounded(value: float | None) -> float | None:
 
 
 def format_duration(seconds: float) -> str:
-    """A planned or elapsed time for people: `40s`, `2m05s`, `1h02m`. Fractions of a second are dropped from 10 s up."""
+    """Format a planned or elapsed time: `40s`, `2m05s`, `1h02m`. From 10 s up, fractions of a second are dropped."""
     if not math.isfinite(seconds):
         return format_not_finite(seconds)
-    if seconds < 10 and seconds != int(seconds):
+    if 0 <= seconds < 10 and seconds != int(seconds):
         return f"{seconds:.1f}s"
     whole = int(seconds)
     hours, rest = divmod(whole, 3600)
@@ -73,6 +76,25 @@ def format_duration(seconds: float) -> str:
     if minutes:
         return f"{minutes}m{secs:02d}s" if secs else f"{minutes}m"
     return f"{secs}s"
+
+
+def format_limit(seconds: float) -> str:
+    """Format a limit or setting exactly: `1m30s`, `0.25s`, `3725s`."""
+    text = format_duration(seconds)
+    return text if not math.isfinite(seconds) or parse_duration(text) == seconds else f"{seconds:.15g}s"
+
+
+def format_tenths(seconds: float) -> str:
+    """Format an elapsed time to a tenth of a second: `0.4s`, `12.3s`, `2m05.0s`."""
+    if not math.isfinite(seconds):
+        return format_not_finite(seconds)
+    tenths = round(abs(seconds) * 10)
+    sign = "-" if seconds < 0 < tenths else ""
+    minutes, rest = divmod(tenths, 600)
+    if not minutes:
+        return f"{sign}{rest / 10:.1f}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{sign}{hours}h{minutes:02d}m{rest / 10:04.1f}s" if hours else f"{sign}{minutes}m{rest / 10:04.1f}s"
 
 
 def format_latency(seconds: float | None, digits: int | None = None) -> str:
@@ -96,13 +118,25 @@ def format_latency(seconds: float | None, digits: int | None = None) -> str:
 
 
 def format_count(number: float) -> str:
-    """A count or rate for people: `7.5`, `950`, `12,345`."""
+    """Format a count or rate: `7.5`, `950`, `12,345`."""
     if not math.isfinite(number):
         return format_not_finite(number)
     number = round(number, 6)
     if number != int(number) and number < 100:
         return f"{number:.1f}"
     return f"{number:,.0f}"
+
+
+def format_number(number: float | None) -> str:
+    """Format a number of unknown size with four significant digits: `0.00125`, `12.5`, `12,345`, `1.5e+12`; `–` for
+    None."""
+    if number is None:
+        return "–"
+    if not math.isfinite(number):
+        return format_not_finite(number)
+    if number == int(number) and abs(number) < 1e12:
+        return f"{number:,.0f}"
+    return f"{number:,.0f}" if 10_000 <= abs(number) < 1e12 else f"{number:.4g}"
 
 
 def format_rate(number: float) -> str:
@@ -115,13 +149,36 @@ def format_percent(ratio: float, digits: int = 1) -> str:
     return format_not_finite(ratio) or f"{round(ratio, 6):.{digits}%}"
 
 
+def format_in_unit(unit: str, value: float | None) -> str:
+    """Format a value of a target's metric, whose unit is one of obswarm.targets.Unit; `–` for None."""
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        return format_not_finite(value)
+    if unit == "seconds":
+        return format_latency(value)
+    if unit == "bytes":
+        return format_bytes(value)
+    if unit == "ratio":
+        return format_percent(value)
+    text = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{text}/s" if unit == "per_second" else text
+
+
+def format_clock(seconds: float) -> str:
+    """Format a time since the start of a run, as on the time axis of charts: `1:05`, `1:00:00`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def counted(number: int, one: str, many: str = "") -> str:
-    """A number with its noun: `1 user`, `1,000 users`, `2 processes` with `many`."""
+    """Format a number with its noun: `1 user`, `1,000 users`, `2 processes` with `many`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def format_bytes(number: float) -> str:
-    """A size in binary units: `512 B`, `1.5 KiB`, `20 MiB`."""
+    """Format a size in binary units: `512 B`, `1.5 KiB`, `20 MiB`."""
     if not math.isfinite(number):
         return format_not_finite(number)
     for unit in ("B", "KiB", "MiB", "GiB"):

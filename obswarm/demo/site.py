@@ -40,6 +40,9 @@ class Metrics:
             buckets=_LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self.waiting_for_lock = Gauge(
+            "app_db_lock_waiting", "Submissions waiting for the database's write lock", registry=self.registry
+        )
         self.workers = Gauge("app_workers", "Size of the worker pool", registry=self.registry)
         self.workers_busy = Gauge("app_workers_busy", "Busy app workers", registry=self.registry)
         self.queue = Gauge("app_queue_length", "Requests waiting for an app worker", registry=self.registry)
@@ -154,7 +157,8 @@ class Site:
             return "400 Bad Request", _json({"error": 'send {"user": "…", "problem": 1}'})
         try:
             with self._timed("submit") as connection:
-                connection.execute("BEGIN IMMEDIATE")
+                with self._metrics.waiting_for_lock.track_inprogress():
+                    connection.execute("BEGIN IMMEDIATE")
                 try:
                     points = self._score(connection, self._scored_rows) % 101
                     connection.execute(

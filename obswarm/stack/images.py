@@ -35,24 +35,24 @@ _STEP_WIDTH = 88
 Say = Callable[[str], None]
 
 
-def needed_images(engine: Engine, images: Iterable[str], own: str, say: Say) -> None:
+def needed_images(engine: Engine, images: Iterable[str], own: str, echo: Say) -> None:
     """Pull or build missing images. Raises StackError for one that is not available."""
     for image in sorted(set(images)):
         if engine.has_image(image):
             continue
         if image == own:
-            say(f"Building {image} from the installed package; this takes a minute, once per version.")
-            build(engine, image, own_context(), say)
+            echo(f"Building {image} from the installed package; this takes a minute, once per version.")
+            build(engine, image, own_context(), echo)
         elif image == CONTEST_IMAGE:
-            say(f"Building {image}, the application of the demo.")
-            build(engine, image, folder_context(shipped("examples") / "contest", ("Dockerfile",)), say)
+            echo(f"Building {image}, the application of the demo.")
+            build(engine, image, folder_context(shipped("examples") / "contest", ("Dockerfile",)), echo)
         else:
-            pull(engine, image, say)
+            pull(engine, image, echo)
 
 
-def pull(engine: Engine, image: str, say: Say) -> None:
+def pull(engine: Engine, image: str, echo: Say) -> None:
     """Pull an image, printing the progress. Raises StackError."""
-    say(f"Pulling {image}.")
+    echo(f"Pulling {image}.")
     from docker.utils import parse_repository_tag
 
     repository, tag = parse_repository_tag(image)
@@ -68,7 +68,7 @@ def pull(engine: Engine, image: str, say: Say) -> None:
                 done, whole = (sum(each) for each in zip(*layers.values(), strict=True))
                 if done * 4 // whole > shown_quarters:
                     shown_quarters = done * 4 // whole
-                    say(f"Pulling {image}: {done / whole:.0%}")
+                    echo(f"Pulling {image}: {done / whole:.0%}")
     except engine.failures as error:
         raise StackError(_cannot_pull(image, getattr(error, "explanation", None) or str(error))) from None
 
@@ -92,7 +92,7 @@ def _variable(image: str) -> str:
     return "a variable (see compose.yaml)"
 
 
-def build(engine: Engine, image: str, context: bytes, say: Say) -> None:
+def build(engine: Engine, image: str, context: bytes, echo: Say) -> None:
     """Build an image. `context` is a tar archive with a Dockerfile. Raises StackError with the build's last lines."""
     arguments = {name: os.environ[name] for name in _BUILD_VARIABLES if os.environ.get(name)}
     lines: list[str] = []
@@ -112,7 +112,7 @@ def build(engine: Engine, image: str, context: bytes, say: Say) -> None:
             if text:
                 lines.extend(text.splitlines())
             if text.startswith("Step "):
-                say(f"  {shorten(' '.join(text.split()), _STEP_WIDTH, placeholder=' …')}")
+                echo(f"  {shorten(' '.join(text.split()), _STEP_WIDTH, placeholder=' …')}")
             if "error" in event:
                 raise StackError(
                     "\n".join((f"{image} cannot be built: {event['error'].strip()}", *lines[-_LAST_LINES:]))
