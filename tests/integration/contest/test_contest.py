@@ -47,7 +47,9 @@ def test_healthy_it_is_fast_and_without_failures(contest: Contest, prometheus: P
     assert 57 < result["duration_s"] < 60 + stalls.allowed_s(3)
     assert result["users_max"] == 400
     assert result["totals"]["p95_s"] < 0.3 * stalls.slowdown(), log
-    assert {guard["trips"] for guard in result["guards"]} == {0}, log
+    # On a machine whose CPUs others want as well, its few workers may be busy for a while.
+    excused = {"no free worker", "busy database"} if stalls.slowdown() > 1.5 else set()
+    assert [each["name"] for each in result["guards"] if each["trips"] and each["name"] not in excused] == [], log
     assert not result["generator"]["saturated"], log
 
 
