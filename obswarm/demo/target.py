@@ -7,6 +7,7 @@ that it does not outlive its parent process.
 import argparse
 import io
 import json
+import socket
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -84,6 +85,9 @@ def serve(port: int, workers: int, longest_queue: int) -> None:
         metrics = Metrics(workers)
         front = Front(Site(Path(folder.name) / "contest.sqlite", metrics), metrics, workers, longest_queue)
         server = WSGIServer(("127.0.0.1", port), front, log=None, error_log=sys.stderr, backlog=1024)
+        server.init_socket()
+        # Head and body of a response are two writes, the second of which waits for the client's acknowledgement, else.
+        server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server.start()
         print(json.dumps({"url": f"http://127.0.0.1:{server.server_port}"}), flush=True)
         gevent.get_hub().threadpool.apply(sys.stdin.buffer.read)

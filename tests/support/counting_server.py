@@ -66,6 +66,8 @@ if __name__ == "__main__":
     server = WSGIServer(
         (sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", 0), application, log=None, error_log=None, backlog=1024
     )
+    server.init_socket()
+    server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     server.start()
     print(server.server_port, flush=True)
     gevent.get_hub().threadpool.apply(sys.stdin.buffer.read)

@@ -85,6 +85,13 @@ def status_of(connection: Any) -> bytes:
 METRICS = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
+def test_a_body_does_not_wait_for_the_acknowledgement_of_its_head(server: WebServer, connect) -> None:
+    connection = connect(METRICS)
+    assert status_of(connection) == b"HTTP/1.1 200 OK"
+    (accepted,) = server._server.connections
+    assert accepted.getsockopt(gevent_socket.IPPROTO_TCP, gevent_socket.TCP_NODELAY)
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("sent", [b"", b"GET /metrics HT", b"GET /metrics HTTP/1.1\r\nHost: a\r\n"])
 def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(connect, stalls: StallMeter, sent: bytes) -> None:
