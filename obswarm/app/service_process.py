@@ -40,15 +40,16 @@ _LIVED_S = 30.0
 _PR_SET_PDEATHSIG = 1
 
 
-def supervise() -> int | None:
+def supervise(hands_over: bool = False) -> int | None:
     """Run this process's command in a child, restarting it until it ends intentionally; returns its exit code.
 
-    Returns None in the child, which then does its work in `with ends_as_meant():`.
+    With `hands_over`, SIGTERM ends the child as a crash would, and returns 0: what it was doing is continued by the
+    next process that uses its state. Returns None in the child, which then does its work in `with ends_as_meant():`.
     """
     if _pipe() is not None:
         _end_with_parent()
         return None
-    return _Parent().run()
+    return _Parent(hands_over).run()
 
 
 @contextmanager
@@ -91,7 +92,9 @@ def _end_with_parent() -> None:
 
 
 class _Parent:
-    def __init__(self) -> None:
+    def __init__(self, hands_over: bool) -> None:
+        self._hands_over = hands_over
+        self._has_handed_over = False
         self._child: subprocess.Popen[bytes] | None = None
         self._ending = Event()
         self._folder: TemporaryFolder | None = None
@@ -113,6 +116,8 @@ class _Parent:
             while True:
                 began_s = clock.monotonic()
                 code, meant = self._run_child()
+                if self._has_handed_over:
+                    return 0
                 if meant or self._ending.is_set():
                     return code if code >= 0 else 128 - code
                 if clock.monotonic() - began_s > _LIVED_S:
@@ -157,6 +162,11 @@ class _Parent:
 
     def _forward(self, kind: signal.Signals) -> None:
         self._ending.set()
+        if self._hands_over and kind is signal.SIGTERM:
+            logger.info("SIGTERM: leaving the run, if there is one, to the next master.")
+            self._has_handed_over = True
+            # A run is continued from its state exactly, however the process ends; a graceful end would stop it.
+            kind = signal.SIGKILL
         if self._child is not None:
             self._child.send_signal(kind)
 

@@ -75,6 +75,12 @@ _OWN_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         shared=False,
         help="Run as a service: execute the runs that `obswarm run --master URL` submits, one at a time.",
     ),
+    run_option(
+        "--hand-over",
+        shared=False,
+        help="On SIGTERM, leave the run to the next master with the same --state, as when a pod moves to another node,"
+        " instead of stopping it.",
+    ),
     run_option("--fresh", shared=False, help="Start a new run instead of continuing an unfinished one."),
 )
 
@@ -121,7 +127,7 @@ def master(ctx: click.Context, /, **_: Any) -> None:
     if config.cluster.serve:
         # Not in `ends_as_meant`, where an error ends the service: it may be restarted just while the file is replaced.
         keys = keys_of(config)
-        code = supervise()
+        code = supervise(hands_over=config.cluster.hand_over)
         if code is not None:
             ctx.exit(code)
         with ends_as_meant():

@@ -195,6 +195,7 @@ class ClusterConfig:
     bundle_limit: int = setting(defaults.BUNDLE_LIMIT_BYTES, scope=Scope.SERVICE, unit="bytes")
     state_file: str | None = setting(None, "--state", scope=Scope.SERVICE, unset=".obswarm/master-PORT.run")
     serve: bool = setting(False, scope=Scope.SERVICE)
+    hand_over: bool = setting(False, scope=Scope.SERVICE, needs="serve")
     fresh: bool = setting(False, scope=Scope.SERVICE)
 
     @property

@@ -76,7 +76,7 @@ def run(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[[Children], i
     """Supervise these children; pauses pass at once, and are noted."""
     monkeypatch.delenv(module._VARIABLE, raising=False)
 
-    def with_children(children: Children) -> int | None:
+    def with_children(children: Children, *, hands_over: bool = False) -> int | None:
         class Ending:
             came = False
 
@@ -94,7 +94,7 @@ def run(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Callable[[Children], i
         monkeypatch.setattr(module, "Event", Ending)
         monkeypatch.setattr(module, "signal_handler", lambda *arguments: Watcher(arguments))
         Watcher.made = []
-        return supervise()
+        return supervise(hands_over)
 
     return with_children
 
@@ -205,6 +205,21 @@ def test_a_signal_is_passed_on_and_the_child_not_started_again(run: Callable[[Ch
     children = Children(signalled)
     assert run(children) == 1
     assert children.started[0].signals == [signal.SIGTERM]
+
+
+@pytest.mark.parametrize(
+    ("arrives", "sent", "code"), [(signal.SIGTERM, signal.SIGKILL, 0), (signal.SIGINT, signal.SIGINT, 137)]
+)
+def test_at_sigterm_a_run_is_left_to_the_next_process_if_wanted(
+    run: Callable[..., int | None], arrives: signal.Signals, sent: signal.Signals, code: int
+) -> None:
+    def signalled(child: Child) -> int:
+        next(watcher for watcher in Watcher.made if watcher.kind is arrives).arrive()
+        return -signal.SIGKILL
+
+    children = Children(signalled)
+    assert run(children, hands_over=True) == code
+    assert children.started[0].signals == [sent]
 
 
 def test_a_signal_in_the_pause_ends_the_service(

@@ -149,3 +149,24 @@ def test_a_disk_that_is_full_from_the_middle_of_a_run_on(
     assert_the_next_run_runs(service, loadtest, target, tmp_path)
     assert "The run cannot be stored in" in service.log()
     disk.make_room()
+
+
+def test_a_master_that_hands_over_leaves_its_run_to_the_next_one(
+    visitor: Path, target: CountingServer, tmp_path: Path
+) -> None:
+    with Service(tmp_path / "evicted", "--hand-over", workers=(1,)) as evicted:
+        run = start(evicted, visitor, target, 12, tmp_path)
+        evicted.master.terminate()
+        assert evicted.master.wait(HANG_S) == 0
+        evicted.start_master()
+        out, err = run.communicate(timeout=HANG_S)
+        log = evicted.log()
+        assert run.returncode == 0, (err, log)
+        result = json.loads(out)
+        assert result["stop_reason"]["kind"] == "time", result["stop_reason"]
+        assert result["totals"]["requests"] == target.total(), (err, log)
+        assert (result["lost"], "Traceback" in err) == ([], False)
+        assert "SIGTERM: leaving the run, if there is one, to the next master." in log
+        # Without a run it just ends.
+        evicted.master.terminate()
+        assert evicted.master.wait(HANG_S) == 0
