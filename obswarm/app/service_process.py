@@ -163,7 +163,7 @@ class _Parent:
     def _forward(self, kind: signal.Signals) -> None:
         self._ending.set()
         if self._hands_over and kind is signal.SIGTERM:
-            logger.info("SIGTERM: leaving the run, if there is one, to the next master.")
+            logger.warning("SIGTERM: leaving the run, if there is one, to the next master.")
             self._has_handed_over = True
             # A run is continued from its state exactly, however the process ends; a graceful end would stop it.
             kind = signal.SIGKILL
