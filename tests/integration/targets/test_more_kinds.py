@@ -1,5 +1,5 @@
-"""Kinds beside databases and balancers against what really has their metrics: a PgBouncer with its exporter, a program
-that is written in Go, one with Python's client library, and a Gunicorn."""
+"""Kinds beside databases and balancers against what really has their metrics: a PgBouncer with its exporter, a PHP-FPM, a
+program that is written in Go, one with Python's client library, and a Gunicorn."""
 
 import socket
 import subprocess
@@ -21,6 +21,7 @@ from tests.support.figures import Check, Figures
 from tests.support.nginx import free_port
 from tests.support.patience import HANG_S
 from tests.support.pgbouncer import POOL, PgBouncer
+from tests.support.phpfpm import PROCESSES, PhpFpm
 from tests.support.postgres import Postgres
 from tests.support.readiness import wait_for_http
 
@@ -61,6 +62,39 @@ def test_pgbouncer(database: Postgres) -> None:
         for session in sleeping:
             session.kill()
             session.communicate()
+
+
+def test_phpfpm() -> None:
+    with ExitStack() as stack:
+        server = stack.enter_context(PhpFpm())
+        target = Target("pages", server.metrics_url, "phpfpm")
+        assert metrics_of("phpfpm") <= scrape_names(target)
+        figures = stack.enter_context(Figures(target))
+
+        def fetch(query: str = "") -> None:
+            urllib.request.urlopen(server.url + query, timeout=HANG_S).close()
+
+        for _ in range(20):
+            fetch()
+        # More than there are processes: the others wait.
+        held = [threading.Thread(target=fetch, args=("?hold",)) for _ in range(PROCESSES + 3)]
+        for each in held:
+            each.start()
+            stack.callback(each.join, HANG_S)
+        stack.callback(server.release)
+        figures.wait_for(
+            "phpfpm",
+            {
+                "active processes": between(PROCESSES, PROCESSES),
+                "processes": between(PROCESSES, PROCESSES),
+                "idle processes": between(0, 0),
+                "listen queue": between(3, 3),
+                "slow requests": between(PROCESSES, 2 * PROCESSES),
+                "connections": between(20, 2 * (20 + len(held))),
+                # A pool of constant size never wants more.
+                "process limit reached": between(0, 0),
+            },
+        )
 
 
 def test_go(database: Postgres) -> None:
