@@ -8,6 +8,7 @@ from obswarm.analysis.explain.findings import Component, Finding
 from obswarm.analysis.explain.onset import CREDIBLE, Onset
 from obswarm.analysis.explain.scalability import Estimate
 from obswarm.analysis.explain.sentences import (
+    alternatives_sentence,
     capitalized,
     cause_sentences,
     consequence_sentence,
@@ -42,6 +43,7 @@ def sections(found: Explanation) -> list[Section]:
                 if each.role == "unclear"
             ],
         ),
+        ("If it is something else", [alternatives_sentence(found)]),
         ("Not the cause", [headroom_sentence(found)]),
         ("Endpoints", list(endpoint_sentences(found))),
         ("Statements", list(statement_sentences(found))),

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from obswarm.analysis.explain.endpoints import EndpointCause, EndpointEffect, causes_of, effects_of
-from obswarm.analysis.explain.findings import Component, component_of, findings_of, shares_of_limit, waiting_of
+from obswarm.analysis.explain.findings import Component, component_of, findings_of, waiting_of
+from obswarm.analysis.explain.limits import shares_of_limit
 from obswarm.analysis.explain.onset import MAX_BINS, binned, filled
 from obswarm.analysis.explain.scalability import LittleCheck, Scalability, check_little, fit_scalability, levels_of
 from obswarm.analysis.explain.statements import StatementChange, statements_of
@@ -42,7 +43,8 @@ class Explanation:
     """Why a run broke, or that it did not.
 
     `symptoms` are what users noticed, the earliest first; none if latency and errors stayed as they were. `suspects`
-    are causes, the most probable first, then consequences, then what is conspicuous without being either. `headroom`
+    are causes, the most probable first, then consequences in the order in which they would be causes if those before
+    them were not, then what is conspicuous without being either. `headroom`
     are resources that were not used up. `scalability` is a reason if the data do not allow a fit; `generator_s` is the
     moment in seconds from which the load generator was the bottleneck, None if it was not; `is_overload` says whether
     the load was rising when the first symptom began. `too_short` is the reason why there is no explanation at all.
@@ -74,7 +76,14 @@ class Explanation:
 
     @property
     def consequences(self) -> list[Suspect]:
-        return [each for each in self.suspects if each.role == "consequence"]
+        """In the order in which they began."""
+        found = [each for each in self.suspects if each.role == "consequence"]
+        return sorted(found, key=lambda each: each.onset.time_s)
+
+    @property
+    def alternatives(self) -> list[Suspect]:
+        """Consequences that would be causes if the causes were none, the most probable first."""
+        return [each for each in self.suspects if each.role == "consequence" and each.findings[0].is_strong]
 
     @property
     def has_broken(self) -> bool:

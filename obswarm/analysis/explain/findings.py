@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from obswarm.analysis.explain.departure import Departure, Reference, latest_s
-from obswarm.analysis.explain.onset import Onset, despiked, filled, segments_of
-from obswarm.analysis.explain.symptom import WINDOW_S, Symptom, around, onset_at
+from obswarm.analysis.explain.limits import AT_LIMIT, limit_reached
+from obswarm.analysis.explain.onset import Onset
+from obswarm.analysis.explain.symptom import WINDOW_S, Symptom, around
 from obswarm.analysis.explain.timeline import Timeline, Values
 from obswarm.analysis.explain.way import METRIC, Way, ways_of
 from obswarm.record import MetricKey
@@ -32,16 +33,15 @@ WEIGHTS: Mapping[Meaning, float] = {
 STRONG: frozenset[Meaning] = frozenset({"saturation", "errors", "capacity"})
 """Meanings whose departure can be a cause by itself; so is a utilisation at its limit."""
 
-AT_LIMIT = 0.9
-"""Share of the limit from which a resource is taken to be used up."""
 _FULL = 0.98
-_LASTING_S = 3.0
 _LATER_S = 10.0
 """Seconds after the symptom in which the strength of a finding falls to 1/e."""
 _HARMLESS_S = 30.0
 """What began longer ago than that before the symptom is less likely to be its cause: 1/e for each further time."""
 _STEADY_S = 5.0
 """The same for a limit that was reached under a constant load: queues fill within seconds."""
+WINDOW_SHARE = 1 / 3
+"""Of the window of a rate, which it may take until a change can be seen in it."""
 _MATERIAL_RATIO = 0.3
 _MATERIAL_WAITING = 0.05
 _MATERIAL_TIME = 0.1
@@ -54,6 +54,8 @@ _WAY_FACTOR = 4.0
 _WAY_SHARE = 0.125
 """Time that a statement is on its way, from which it is too long: in three quarters of the seconds, since both sides
 are not asked at the same moment; also as a share of what an application waits for it."""
+_MOST_USED = 0.99
+"""Share of its time from which a resource is not taken to be used more: the queue for it would be infinite."""
 _GONE_S = 3.0
 """Seconds without any metric from which a target is gone."""
 
@@ -69,17 +71,19 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A conspicuous series. `how`: `departure` from the load, `limit` reached, capacity lost (`loss`), or a target
-    without metrics from then on (`gone`), whose values are the number of its metrics.
+    """A conspicuous series. `how`: `departure` from the load, `limit` reached, `contention` for a resource whose queue
+    is longer since it is busy for more of its time, capacity lost (`loss`), or a target without metrics from then on
+    (`gone`), whose values are the number of its metrics.
 
     `before` and `after` are medians of its values in up to 30 s before and after the onset. `ratio` is the factor of
-    the change, without the load's own effect; for `limit`, `limit` is the value of the limit after the onset.
+    the change, without the load's own effect, for `contention` that of the time that something takes which needs the
+    resource; for `limit`, `limit` is the value of the limit after the onset.
     """
 
     key: MetricKey
     metric: TargetMetric | None
     component: Component
-    how: Literal["departure", "limit", "loss", "gone"]
+    how: Literal["departure", "limit", "contention", "loss", "gone"]
     onset: Onset
     before: float
     after: float
@@ -115,15 +119,18 @@ def findings_of(timeline: Timeline, symptom: Symptom, kinds: Mapping[str, Kind])
         metric = kinds[key.kind].metric(key.name) if key.kind in kinds else None
         component = component_of(key, metric, kinds)
         departure = _departure(reference, values, metric)
-        limit = _limit_reached(timeline, key, values, metric, symptom)
+        limit = limit_reached(timeline, key, values, metric, symptom)
         if limit is not None:
             onset, share, highest = limit
             before, after = around(timeline.times_s, values, onset)
             size = 0.5 + 0.5 * min(1.0, max(0.0, (share - AT_LIMIT) / (_FULL - AT_LIMIT)))
             harmless_s = _HARMLESS_S if timeline.is_rising(symptom.onset.time_s) else _STEADY_S
-            strength = size * _precedence(onset, symptom.onset, harmless_s)
+            window_s = metric.window_s if metric is not None else 0.0
+            strength = size * _precedence(onset, symptom.onset, harmless_s, window_s)
             ratio = after / before if before > 0 else math.inf
             found.append(Finding(key, metric, component, "limit", onset, before, after, ratio, strength, highest))
+        elif (contention := _contention(reference, key, values, metric, component, symptom)) is not None:
+            found.append(contention)
         elif departure is not None:
             share = _materiality(timeline, key.unit, metric, departure)
             found.append(_of_departure(key, metric, component, departure, symptom, share))
@@ -242,8 +249,8 @@ def _of_departure(
     change = 1 / ratio if ratio < 1 else ratio
     # 2-fold counts 0.5, 10-fold 0.9.
     size = min(1.0, 2 * (1 - 1 / change)) if is_loss else (1 - 1 / change) * materiality
-    precedence = _precedence(departure.onset, symptom.onset)
-    together = 1.0 if is_loss else 0.6 + 0.4 * max(0.0, departure.correlation)
+    precedence = _precedence(departure.onset, symptom.onset, window_s=metric.window_s if metric is not None else 0.0)
+    together = 1.0 if is_loss else _together(departure)
     return Finding(
         key=key,
         metric=metric,
@@ -254,6 +261,51 @@ def _of_departure(
         after=departure.after,
         ratio=ratio,
         strength=WEIGHTS[meaning] * max(0.0, size) * precedence * together,
+        correlation=departure.correlation,
+        lag_s=departure.lag_s,
+    )
+
+
+def _contention(
+    reference: Reference,
+    key: MetricKey,
+    values: Values,
+    metric: TargetMetric | None,
+    component: Component,
+    symptom: Symptom,
+) -> Finding | None:
+    """Return the finding that what needs a resource waits longer for it, since it is busy for more of its time.
+
+    What takes a time T of a resource that is busy for the share u of its time takes T / (1 - u) with the time in its
+    queue (M/M/1; Kleinrock, "Queueing Systems" 1975): from 70 % to 85 % it takes twice as long, from 10 % to 25 % a
+    fifth more. With several servers it is less, so this is what can be explained by it at most. How much it matters is
+    how much of the slowdown that would be.
+    """
+    timeline = reference.timeline
+    if metric is None or metric.meaning != "utilisation" or key.unit != "ratio" or metric.limit != 1.0:
+        # Slots that are held show what is waited for somewhere, not what the resource does.
+        return None
+    stretched = array("d", (1 / (1 - min(value, _MOST_USED)) for value in values))
+    departure = reference.departure_of(stretched, metric.window_s, downwards=False)
+    if departure is None:
+        return None
+    before_s, after_s = around(timeline.times_s, timeline.mean_s, symptom.onset)
+    if not after_s > before_s:
+        return None
+    share = min(1.0, (departure.ratio - 1) / (after_s / before_s - 1))
+    before, after = around(timeline.times_s, values, departure.onset)
+    return Finding(
+        key=key,
+        metric=metric,
+        component=component,
+        how="contention",
+        onset=departure.onset,
+        before=before,
+        after=after,
+        ratio=departure.ratio,
+        strength=share
+        * _precedence(departure.onset, symptom.onset, window_s=metric.window_s if metric is not None else 0.0)
+        * _together(departure),
         correlation=departure.correlation,
         lag_s=departure.lag_s,
     )
@@ -281,81 +333,15 @@ def _materiality(timeline: Timeline, unit: str, metric: TargetMetric | None, dep
     return min(1.0, change / (least * whole)) if whole > 0 else 1.0
 
 
-def _precedence(onset: Onset, symptom: Onset, harmless_s: float = _HARMLESS_S) -> float:
-    """Return 1 for what may have begun before the symptom; less the later it began, or the longer it did no harm."""
-    late_s = max(0.0, onset.low_s - max(symptom.high_s, symptom.settled_s))
+def _together(departure: Departure) -> float:
+    """Return from 0.6 to 1 how much it goes with the latency."""
+    return 0.6 + 0.4 * max(0.0, departure.correlation)
+
+
+def _precedence(onset: Onset, symptom: Onset, harmless_s: float = _HARMLESS_S, window_s: float = 0.0) -> float:
+    """Return 1 for what may have begun before the symptom; less the later it began, or the longer it did no harm. What
+    is a mean over `window_s` seconds shows a change some time after it."""
+    known_s = max(symptom.high_s, symptom.settled_s) + window_s * WINDOW_SHARE
+    late_s = (max(0.0, onset.low_s - known_s) + max(0.0, onset.time_s - known_s)) / 2
     longer_s = max(0.0, symptom.low_s - onset.high_s - harmless_s)
     return math.exp(-late_s / _LATER_S - longer_s / harmless_s)
-
-
-def _limit_reached(
-    timeline: Timeline, key: MetricKey, values: Values, metric: TargetMetric | None, symptom: Symptom
-) -> tuple[Onset, float, float] | None:
-    """Return when a utilisation reached its limit, the share of it that is used from then on, and the limit; None if it
-    did not."""
-    if metric is None or metric.limit is None:
-        return None
-    shares = shares_of_limit(timeline, key, values, metric)
-    if not shares:
-        return None
-    smooth = despiked(shares)
-    lasting = max(1, round(_LASTING_S / timeline.step_s))
-    for position, at in enumerate(_lasting(smooth, lasting)):
-        if not at:
-            continue
-        time_s = timeline.times_s[position]
-        if time_s > latest_s(symptom.onset):
-            return None
-        onset = _moment_at_limit(timeline, smooth, position)
-        share = around(timeline.times_s, shares, onset)[1]
-        if share < AT_LIMIT:
-            return None
-        after = around(timeline.times_s, values, onset)[1]
-        return onset, share, after / share if share else math.nan
-    return None
-
-
-def _lasting(shares: Sequence[float], steps: int) -> Iterator[bool]:
-    """Yield whether each value begins a time of that many steps at the limit."""
-    for position in range(len(shares)):
-        part = shares[position : position + steps]
-        yield len(part) == steps and min(part) >= AT_LIMIT
-
-
-def _moment_at_limit(timeline: Timeline, shares: Sequence[float], position: int) -> Onset:
-    """Return the moment, and as its interval the time from 95 % of that share on, and until the change if it is one."""
-    segments = segments_of(shares)
-    number = next((each for each, segment in enumerate(segments) if segment.end > position), 0)
-    if number and segments[number].begin >= position - 2 and segments[number - 1].level < AT_LIMIT / 2:
-        # It came at once.
-        return onset_at(timeline, shares, segments, number)
-    begin = position
-    while begin > 0 and shares[begin - 1] >= AT_LIMIT * 0.95:
-        begin -= 1
-    times_s = timeline.times_s
-    low, high = max(0, min(begin, position - 1)), min(position + 1, len(times_s) - 1)
-    return Onset(times_s[position], times_s[low], times_s[high], times_s[position])
-
-
-def shares_of_limit(timeline: Timeline, key: MetricKey, values: Values, metric: TargetMetric) -> Values:
-    """Return the share of its limit that a utilisation has at each step; empty if the limit is unknown."""
-    known = filled(values)
-    if not known or math.isnan(known[0]) or metric.limit is None:
-        return array("d")
-    if isinstance(metric.limit, float):
-        return array("d", (value / metric.limit for value in known))
-    name = metric.limit
-    limits = next(
-        (
-            series
-            for other, series in timeline.targets.items()
-            if (other.target, other.kind, other.name) == (key.target, key.kind, name)
-        ),
-        None,
-    )
-    if limits is None:
-        return array("d")
-    highest = filled(limits)
-    if not highest or math.isnan(highest[0]):
-        return array("d")
-    return array("d", (value / most if most > 0 else 0.0 for value, most in zip(known, highest, strict=True)))

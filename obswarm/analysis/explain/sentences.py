@@ -25,6 +25,7 @@ _FOLD = 1.95
 """Factor from which a change is called so many-fold."""
 _MAX_EVIDENCE = 3
 _MAX_ENDPOINTS = 3
+_MAX_ALTERNATIVES = 2
 
 
 _PARTS = {
@@ -75,9 +76,11 @@ def headline(found: Explanation) -> str:
         same = _of_the_same_kind(found.causes)
         load = _load(first.users, first.rate) + (" and rising" if found.is_overload else "")
         leading = same[0].findings[0]
-        happened = {"loss": "lost capacity", "gone": "was lost" if len(same) == 1 else "were lost"}.get(
-            leading.how, _HAPPENED.get(_part_of(leading.component), "saturated")
-        )
+        happened = {
+            "contention": "got busier",
+            "loss": "lost capacity",
+            "gone": "was lost" if len(same) == 1 else "were lost",
+        }.get(leading.how, _HAPPENED.get(_part_of(leading.component), "saturated"))
         names = capitalized(title(*(each.component for each in same)))
         return f"{names} {happened} first, at {load}: {evidence(leading, first)}."
     if found.suspects:
@@ -171,6 +174,9 @@ def change_text(finding: Finding) -> str:
         if finding.metric is not None and not isinstance(finding.metric.limit, float):
             text += f" of {format_in_unit(unit, finding.limit)}"
         return text
+    if finding.how == "contention":
+        longer = (1 - finding.before) / (1 - finding.after)
+        return f"{name} rose from {before} to {after} (what needs it may take {longer:.1f} times as long)"
     if finding.how == "loss" or finding.ratio < 1:
         return f"{name} fell from {before} to {after}"
     return f"{name} rose from {before} to {after}{_fold(finding.before, finding.after)}"
@@ -211,6 +217,15 @@ def consequence_sentence(suspect: Suspect, found: Explanation) -> str:
         what = "no metrics" if leading.how == "gone" else leading.key.name
         because = f": a consequence of {title(origin.component)}, {what}"
     return f"{capitalized(title(suspect.component))}: {evidence(finding, found.symptoms[0])}{because}."
+
+
+def alternatives_sentence(found: Explanation) -> str:
+    """Return what to look at if the causes are none, empty if nothing else is left."""
+    if not found.causes or not found.alternatives:
+        return ""
+    causes = " or ".join(title(each.component) for each in found.causes)
+    others = [title(each.component) for each in found.alternatives[:_MAX_ALTERNATIVES]]
+    return f"If it turns out not to be {causes}, look at {', then at '.join(others)}."
 
 
 def headroom_sentence(found: Explanation) -> str:

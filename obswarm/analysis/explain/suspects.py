@@ -5,12 +5,13 @@ place in the balancer. So a component with a finding explains those above it tha
 loss of capacity is the exception: whatever begins with it is explained by it, also below.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from obswarm.analysis.explain.findings import Component, Finding
+from obswarm.analysis.explain.findings import WINDOW_SHARE, Component, Finding
 from obswarm.analysis.explain.onset import Onset
 from obswarm.targets import LAYERS
 
@@ -30,10 +31,10 @@ _MORE = 1.5
 """Factor of the work of a component from which a machine that is used up is a consequence of it."""
 _FILLING = 0.25
 """Share of a resource that is used up, from which those who wait in a component below are what fills it."""
+_NORMAL_95 = 1.645
+_PROBABLY = 0.43
 _TOLERANCE_S = 4.0
 """By which the clocks of two targets may differ: each by 2 s."""
-_WINDOW_SHARE = 1 / 3
-"""Of the window of a rate, which it may take until a change can be seen in it."""
 
 Role = Literal["cause", "consequence", "unclear"]
 
@@ -52,8 +53,9 @@ class Suspect:
 
 
 def rank(findings: Sequence[Finding], waiting: Mapping[Component, float] = MappingProxyType({})) -> list[Suspect]:
-    """Return the suspects: causes, the most probable first, then consequences in the order of time, then the unclear
-    ones. `waiting` is by how much what waits in a component has grown, where that is known: see `waiting_of`."""
+    """Return the suspects: causes, the most probable first, then consequences in the order in which they would be
+    causes if those before them were not, then the unclear ones. `waiting` is by how much what waits in a component has
+    grown, where that is known: see `waiting_of`."""
     groups = _by_component(findings)
     strong: list[Suspect] = []
     weak: list[Suspect] = []
@@ -76,6 +78,26 @@ def rank(findings: Sequence[Finding], waiting: Mapping[Component, float] = Mappi
         # Durations and rates are all that there is: the deepest of them is nearest to the cause.
         known = [each for each in weak if each.component.layer and _is_known(each)]
         strong, weak = known, [each for each in weak if each not in known]
+    causes, consequences = _judged(strong, waiting)
+    still_unclear = []
+    further = []
+    for suspect in weak:
+        earlier = [cause for cause in causes if not suspect.onset.before(cause.onset)]
+        if earlier and suspect.component.layer:
+            further.append(_explained(suspect, earlier[0]))
+        else:
+            still_unclear.append(suspect)
+    causes = [_cause(each) for each in sorted(causes, key=lambda each: -each.strength)]
+    rooted = _rooted([*consequences, *further], causes)
+    return [
+        *causes,
+        *_next_best(rooted, consequences, causes, waiting),
+        *sorted(still_unclear, key=lambda each: -each.strength),
+    ]
+
+
+def _judged(strong: Sequence[Suspect], waiting: Mapping[Component, float]) -> tuple[list[Suspect], list[Suspect]]:
+    """Return those that nothing explains, and the others as consequences of what explains them."""
     causes, consequences = [], []
     for suspect in strong:
         explained_by = [other for other in strong if other is not suspect and _explains(other, suspect, waiting)]
@@ -89,20 +111,35 @@ def rank(findings: Sequence[Finding], waiting: Mapping[Component, float] = Mappi
         first = min(strong, key=lambda each: each.onset.time_s)
         causes = [first]
         consequences = [each for each in consequences if each.component != first.component]
-    still_unclear = []
-    for suspect in weak:
-        earlier = [cause for cause in causes if not suspect.onset.before(cause.onset)]
-        if earlier and suspect.component.layer:
-            consequences.append(_explained(suspect, earlier[0]))
-        else:
-            still_unclear.append(suspect)
-    consequences = _rooted(consequences, causes)
-    causes = [_cause(each) for each in sorted(causes, key=lambda each: -each.strength)]
-    return [
-        *causes,
-        *sorted(consequences, key=lambda each: each.onset.time_s),
-        *sorted(still_unclear, key=lambda each: -each.strength),
-    ]
+    return causes, consequences
+
+
+def _next_best(
+    every: Sequence[Suspect], strong: Sequence[Suspect], causes: Sequence[Suspect], waiting: Mapping[Component, float]
+) -> list[Suspect]:
+    """Return consequences, those first that would be causes if the ones before them were not.
+
+    A method that is wrong once should not be wrong three times: who has found nothing in the first suspect goes on with
+    what explains the rest without it, not with what happened to be seen first. Another instance of what has been named
+    (a second cluster, its twin) comes after what has not.
+    """
+    by_component = {each.component: each for each in every}
+    left = list(strong)
+    found: list[Suspect] = []
+    while left:
+        round_causes, _ = _judged(left, waiting)
+        found += sorted(round_causes, key=lambda each: -each.strength)
+        left = [each for each in left if all(each.component != other.component for other in round_causes)]
+    listed = {each.component for each in found}
+    found += sorted((each for each in every if each.component not in listed), key=lambda each: -each.strength)
+    named = {(each.component.kind, each.component.layer) for each in causes}
+    first: list[Suspect] = []
+    twins: list[Suspect] = []
+    for each in found:
+        kind = (each.component.kind, each.component.layer)
+        (twins if kind in named else first).append(by_component[each.component])
+        named.add(kind)
+    return [*first, *twins]
 
 
 def _rooted(consequences: Sequence[Suspect], causes: Sequence[Suspect]) -> list[Suspect]:
@@ -124,16 +161,23 @@ def _rooted(consequences: Sequence[Suspect], causes: Sequence[Suspect]) -> list[
 def _pointing(groups: Mapping[Component, Sequence[Finding]], strong: Sequence[Suspect]) -> Iterator[Suspect]:
     """Yield the components that show the state of a layer below, of which nothing else is known: what is conspicuous
     there is named by who waits for it."""
-    deepest = max((_depth(each.component) for each in strong), default=-1)
     for component, every in groups.items():
-        pointing = [
-            each for each in every if each.is_strong and each.points_below and LAYERS.index(each.points_below) > deepest
-        ]
+        pointing = [each for each in every if each.is_strong and each.points_below]
+        pointing = [each for each in pointing if not _is_known_below(each, strong)]
         best = max((each.strength for each in pointing), default=0.0)
         if best >= LEAST and all(component != each.component for each in strong):
             yield _suspect(
                 component, "cause", [*pointing, *(each for each in every if each not in pointing)], best, pointing
             )
+
+
+def _is_known_below(pointing: Finding, strong: Sequence[Suspect]) -> bool:
+    """Return whether the layer that a finding shows, or one below it, has evidence of its own that could explain it."""
+    return any(
+        _depth(each.component) >= LAYERS.index(pointing.points_below)
+        and (_is_loss(each) or each.strength >= _COMPARABLE * pointing.strength)
+        for each in strong
+    )
 
 
 def _by_component(findings: Sequence[Finding]) -> dict[Component, list[Finding]]:
@@ -221,11 +265,12 @@ def _own_strength(suspect: Suspect) -> float:
 
 
 def _probably_before(one: Suspect, other: Suspect) -> bool:
-    """Return whether the most probable moment of one is earlier than all probable ones of the other, and earlier than
-    the most probable one by more than clocks differ."""
-    later_s = max(0.0, _window_s(other) - _window_s(one)) * _WINDOW_SHARE
-    at_s = one.onset.time_s + later_s
-    return at_s < other.onset.low_s and at_s + _TOLERANCE_S < other.onset.time_s
+    """Return whether one began before the other by more than clocks differ, by the odds: both moments are taken for
+    normally distributed, with their intervals of 90 %."""
+    later_s = max(0.0, _window_s(other) - _window_s(one)) * WINDOW_SHARE
+    apart_s = other.onset.time_s - one.onset.time_s - later_s - _TOLERANCE_S
+    spread_s = math.hypot(one.onset.high_s - one.onset.time_s, other.onset.time_s - other.onset.low_s) / _NORMAL_95
+    return apart_s > _PROBABLY * max(spread_s, 1e-9)
 
 
 def _window_s(suspect: Suspect) -> float:
@@ -234,4 +279,4 @@ def _window_s(suspect: Suspect) -> float:
 
 def _surely_before(one: Suspect, other: Suspect) -> bool:
     window_s = _window_s(other)
-    return one.onset.high_s + _TOLERANCE_S + window_s * _WINDOW_SHARE < other.onset.low_s
+    return one.onset.high_s + _TOLERANCE_S + window_s * WINDOW_SHARE < other.onset.low_s
