@@ -294,6 +294,8 @@ def _contention(
         return None
     share = min(1.0, (departure.ratio - 1) / (after_s / before_s - 1))
     before, after = around(timeline.times_s, values, departure.onset)
+    if not (math.isfinite(before) and math.isfinite(after)):
+        return None
     return Finding(
         key=key,
         metric=metric,
@@ -303,9 +305,7 @@ def _contention(
         before=before,
         after=after,
         ratio=departure.ratio,
-        strength=share
-        * _precedence(departure.onset, symptom.onset, window_s=metric.window_s if metric is not None else 0.0)
-        * _together(departure),
+        strength=share * _precedence(departure.onset, symptom.onset, window_s=metric.window_s) * _together(departure),
         correlation=departure.correlation,
         lag_s=departure.lag_s,
     )
@@ -341,6 +341,7 @@ def _together(departure: Departure) -> float:
 def _precedence(onset: Onset, symptom: Onset, harmless_s: float = _HARMLESS_S, window_s: float = 0.0) -> float:
     """Return 1 for what may have begun before the symptom; less the later it began, or the longer it did no harm. What
     is a mean over `window_s` seconds shows a change some time after it."""
+    # What can be dated only roughly may have begun early, and probably has not.
     known_s = max(symptom.high_s, symptom.settled_s) + window_s * WINDOW_SHARE
     late_s = (max(0.0, onset.low_s - known_s) + max(0.0, onset.time_s - known_s)) / 2
     longer_s = max(0.0, symptom.low_s - onset.high_s - harmless_s)

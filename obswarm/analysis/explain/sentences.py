@@ -175,7 +175,8 @@ def change_text(finding: Finding) -> str:
             text += f" of {format_in_unit(unit, finding.limit)}"
         return text
     if finding.how == "contention":
-        longer = (1 - finding.before) / (1 - finding.after)
+        # As an infinite queue would be no number.
+        longer = (1 - finding.before) / max(1 - finding.after, 0.01)
         return f"{name} rose from {before} to {after} (what needs it may take {longer:.1f} times as long)"
     if finding.how == "loss" or finding.ratio < 1:
         return f"{name} fell from {before} to {after}"

@@ -7,8 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from obswarm.analysis.explain.document import sections
 from obswarm.analysis.explain.explanation import Explanation, explain_timeline
+from obswarm.analysis.explain.findings import Finding, component_of
+from obswarm.analysis.explain.onset import Onset
 from obswarm.analysis.explain.sentences import headline
+from obswarm.analysis.explain.suspects import rank
 from obswarm.analysis.explain.symptom import symptoms_of
 from obswarm.analysis.explain.timeline import Timeline
 from obswarm.analysis.explain.way import METRIC, ways_of
@@ -296,3 +300,83 @@ def test_a_slope_by_chance_does_not_explain_what_is_at_ten_times_the_load() -> N
     follows = [0.1 * load[now] * (1 + 0.02 * (now % 3)) for now in range(STEPS)]
     run = replace(timeline({busy: follows}, step(0.01, 1.0, 12)), users=load, requests=load)
     assert explain_timeline("a run", run).suspects == ()
+
+
+@pytest.mark.parametrize(
+    ("slower", "is_suspect"),
+    [
+        # From 70 % to 85 % makes what needs it twice as slow at most.
+        (2.5, True),
+        (100.0, False),
+    ],
+)
+def test_a_busier_machine_explains_as_much_as_its_queue_grew(slower: float, is_suspect: bool) -> None:
+    run = timeline({CPU: step(0.7, 0.85), EXECUTING: step(1, 1.6)}, step(0.01, 0.01 * slower))
+    found = explain_timeline("a run", run)
+    named = [each for each in found.suspects if each.component.target == "machine"]
+    assert bool(named) == is_suspect
+    for each in named:
+        assert each.findings[0].how == "contention"
+        assert each.findings[0].ratio == pytest.approx(2, abs=0.15)
+        assert found.causes[0] == each
+        assert headline(found).startswith("Machines (machine) got busier first, at 100 users: CPU rose from 7")
+        assert "(what needs it may take 2.1 times as long)" in headline(found)
+
+
+def test_slots_that_are_held_are_no_queue() -> None:
+    targets = {THREADS_BUSY: step(5, 6.8), THREADS: step(8, 8)}
+    found = explain_timeline("a run", timeline(targets, step(0.01, 0.025)))
+    assert found.symptoms
+    assert not any(each.how == "contention" for suspect in found.suspects for each in suspect.findings)
+
+
+@pytest.mark.parametrize(("at_s", "origin"), [(26.0, "app"), (29.0, "db")])
+def test_what_began_rather_later_than_the_lock_is_no_origin_of_it(at_s: float, origin: str) -> None:
+    # Its moment may have been earlier, and clocks differ by 4 s; at the odds of two to one it is too late.
+    def finding(of: MetricKey, strength: float, onset: Onset) -> Finding:
+        metric = KINDS[of.kind].metric(of.name)
+        component = component_of(of, metric, KINDS)
+        return Finding(of, metric, component, "departure", onset, 0.1, 5.0, 50.0, strength)
+
+    lock = finding(EXECUTING, 0.9, Onset(21, 20, 22, 22))
+    waits = finding(key("app", "app", "waiting for a CPU"), 0.7, Onset(at_s, 18, at_s + 2, at_s))
+    assert rank([lock, waits])[0].component.target == origin
+
+
+def test_the_second_suspect_is_what_explains_the_rest_without_the_first() -> None:
+    # The queue was seen first; without the lock, the pool would explain it.
+    pool = key("shop", "jvm", "waiting for the pool")
+    targets = {
+        QUEUE: step(0, 40, BREAKS - 1),
+        replace(QUEUE, target="web 2"): step(0, 40, BREAKS - 1),
+        pool: step(0, 40),
+        LOCKS: step(0, 40, BREAKS + 1),
+    }
+    found = explained(targets)
+    assert [each.component.target for each in found.suspects][:3] == ["db", "shop", "web"]
+    assert [each.role for each in found.suspects] == ["cause", *["consequence"] * 3]
+    # What happened is told in the order of time.
+    assert [each.component.target for each in found.consequences][-1] == "shop"
+    (text,) = dict(sections(found))["If it is something else"]
+    assert text == (
+        "If it turns out not to be MySQL (db), look at the connection pool of JVM (shop), then at uWSGI (web)."
+    )
+
+
+def test_what_points_to_a_layer_is_named_if_the_evidence_there_is_too_weak() -> None:
+    found = explained({PROXY_QUEUE: step(0, 30), LOCKS: step(0, 0.8)})
+    assert found.suspects[0].component.target == "proxy"
+    found = explained({PROXY_QUEUE: step(0, 30), LOCKS: step(0, 20)})
+    assert found.suspects[0].component.target == "db"
+
+
+def test_a_rate_shows_a_change_some_seconds_after_it() -> None:
+    # Over 15 s: as soon as the symptom, and not as strong as it was, if it comes much later.
+    waits = key("app", "app", "waiting for services outside")
+
+    def strength(later: int) -> float:
+        found = explained({waits: step(0, 30, BREAKS + later)})
+        return found.suspects[0].strength if found.suspects else 0.0
+
+    assert strength(4) == pytest.approx(strength(0), rel=0.05)
+    assert strength(12) < 0.8 * strength(0)

@@ -225,6 +225,8 @@ def test_every_number_of_the_evidence_is_that_of_the_raw_series(at: At, seed: in
             if finding.how == "limit" and finding.metric is not None and isinstance(finding.metric.limit, str):
                 key = replace(finding.key, name=finding.metric.limit)
                 allowed += " " + format_in_unit(unit, record.samples[key][-1][1])
+            if finding.how == "contention":
+                allowed += f" {(1 - before) / (1 - after):.1f}"
             text = evidence(finding, first).replace(finding.key.name, "").replace("p95", "")
             assert numbers(text) <= numbers(f"{allowed} {times(finding.onset, first.onset)}"), text
             checked += 1

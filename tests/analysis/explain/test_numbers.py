@@ -141,6 +141,9 @@ def wrong_evidence(case: Case, finding: Finding, first: Symptom) -> Iterator[str
         allowed += (
             f" {format_in_unit(unit, medians(case.record, finding.onset, held(raw(case.record, finding, limit)))[1])}"
         )
+    if finding.how == "contention":
+        # Of a queue in which what comes waits while others are served.
+        allowed += f" {(1 - before) / (1 - after):.1f}"
     yield from wrong(text, f"{allowed} {moments(finding.onset, first.onset)}")
 
 
