@@ -57,7 +57,7 @@ def whole(half: Half) -> Score:
 
 # The aim is 0.80 and 0.95, and 0.90 of healthy runs; docs/explain.md says where it is missed. These are what was reached,
 # less one incident of each half: a change must not make it worse.
-REACHED = {"dev": (0.90, 0.90), "test": (0.77, 0.85)}
+REACHED = {"dev": (0.96, 0.96), "test": (0.81, 0.88)}
 REACHED_HEALTHY = 0.90
 
 
