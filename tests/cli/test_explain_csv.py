@@ -11,7 +11,7 @@ from obswarm.api import ObswarmError
 from obswarm.cli.main import cli
 from obswarm.cli.text_console import TextConsole
 from tests.support.documentation import snippet
-from tests.support.service_metrics import STARTED, metrics_csv
+from tests.support.service_metrics import AS_SCRAPED, SHORT, STARTED, metrics_csv, renamed
 
 INJECTED = STARTED + 300
 
@@ -43,6 +43,40 @@ def test_the_service_with_the_fault_comes_first(service: str, fault: str, tmp_pa
     assert finding["metric"] == (fault if fault != "delay" else finding["metric"])
     assert finding["after"] / finding["before"] == pytest.approx(6 if fault != "delay" else 8, rel=0.1)
     assert finding["low_s"] - 1 <= 303 <= finding["high_s"] + 1
+
+
+@pytest.mark.parametrize("names", [AS_SCRAPED, SHORT], ids=["as scraped", "short"])
+@pytest.mark.parametrize("fault", ["cpu", "mem", "diskio", "socket", "delay"])
+def test_the_names_of_all_data_sets_mean_the_same(fault: str, names: dict[str, str], tmp_path: Path) -> None:
+    path = written(tmp_path, renamed(metrics_csv("carts-db", fault), names))
+    document = json.loads(explain("--csv", path, "--injected-at", INJECTED, "--json")[1])
+    path.write_text(metrics_csv("carts-db", fault))
+    plain = json.loads(explain("--csv", path, "--injected-at", INJECTED, "--json")[1])
+    assert document["services"][0]["service"] == "carts-db"
+    for one, other in zip(document["services"], plain["services"], strict=True):
+        assert (one["service"], one["strength"]) == (other["service"], other["strength"])
+        meanings = [
+            sorted((each["meaning"], each["after"]) for each in service["findings"]) for service in (one, other)
+        ]
+        assert meanings[0] == meanings[1]
+
+
+@pytest.mark.parametrize("change", ["Time", "time.1", "index", "infinite"])
+def test_what_pandas_makes_of_such_a_file_is_read_as_the_file(change: str, tmp_path: Path) -> None:
+    text = metrics_csv("cartservice", "cpu")
+    path = written(tmp_path, text)
+    plain = explain("--csv", path, "--injected-at", INJECTED)
+    lines = text.split("\r\n")
+    if change == "Time":
+        lines[0] = lines[0].replace("time,", "Time,", 1).removesuffix(",time") + ",Time"
+    elif change == "time.1":
+        lines[0] = lines[0].removesuffix("time") + "time.1"
+    elif change == "index":
+        lines = [f"{number - 1 if number else ''},{line}" for number, line in enumerate(lines) if line]
+    else:
+        lines = [line.replace(",,", ",inf,") for line in lines]
+    path.write_text("\n".join(lines))
+    assert explain("--csv", path, "--injected-at", INJECTED) == plain
 
 
 def test_the_first_line_names_the_service_and_the_metric(tmp_path: Path) -> None:

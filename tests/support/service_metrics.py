@@ -11,6 +11,26 @@ CALLERS = {"carts-db": ("cartservice", "frontend"), "cartservice": ("frontend",)
 """The services that wait for another one."""
 
 
+AS_SCRAPED = {
+    "cpu": "container-cpu-usage-seconds-total",
+    "mem": "container-memory-working-set-bytes",
+    "diskio": "container-fs-writes-bytes-total",
+    "socket": "container-sockets",
+    "workload": "istio-request-total",
+    "error": "istio-error-total",
+    "latency-50": "istio-latency-50",
+    "latency-90": "istio-latency-90",
+}
+SHORT = {"latency-50": "lat_50", "latency-90": "lat_90"}
+
+
+def renamed(text: str, names: Mapping[str, str]) -> str:
+    """Return such a file with other names of metrics."""
+    header, rest = text.split("\n", 1)
+    columns = (column.strip().rpartition("_") for column in header.split(","))
+    return ",".join(f"{one}{sep}{names.get(metric, metric)}" for one, sep, metric in columns) + f"\n{rest}"
+
+
 def metrics_csv(service: str, fault: str, seed: int = 1, seconds: int = 600, injected: int = 300) -> str:
     """`fault` is `cpu`, `mem`, `diskio`, `socket`, `delay` or the name of a column's metric that nobody knows."""
     chance = random.Random(seed)

@@ -2,8 +2,10 @@
 
 The layout is that of the data.csv of RCAEval, a benchmark for root cause analysis (Pham et al., "RCAEval: A Benchmark
 for Root Cause Analysis of Microservice Systems with Telemetry Data", WWW 2025): a column `time` in seconds, and a
-column `<service>_<metric>` for each metric, as `frontend_cpu` or `cartservice_latency-90`. The moment at which the
-fault was injected is given; nothing is known of the load.
+column `<service>_<metric>` for each metric, as `frontend_cpu` or `cartservice_latency-90`. Its data sets name metrics
+in three ways: `carts_lat_90`, `carts_latency-90`, and, where they are as a Prometheus had them,
+`carts_istio-latency-90` and `carts_container-cpu-usage-seconds-total`. The moment at which the fault was injected is
+given; nothing is known of the load.
 """
 
 import csv
@@ -29,6 +31,10 @@ from obswarm.targets import Kind, Meaning, TargetMetric
 from obswarm.units import counted, format_count, format_duration
 
 TIME = "time"
+_TIMES = frozenset({TIME, "Time", "time.1"})
+"""Columns with the time: some files have it twice, and pandas names the second one so."""
+_INDEX = re.compile(r"(Unnamed: \d+)?")
+"""The first column of a file that pandas has written with its row numbers."""
 KIND = "service"
 MAX_WINDOW_S = 1800.0
 """Seconds before and after the injection that are used; RCAEval itself uses ten minutes."""
@@ -40,11 +46,13 @@ _SETTLING_S = 30.0
 _SHOWN = 40
 
 _MEANINGS: Mapping[str, Meaning] = {
-    **dict.fromkeys(("cpu", "mem", "memory", "disk", "diskio", "socket"), "utilisation"),
+    **dict.fromkeys(("cpu", "mem", "memory", "disk", "diskio", "fs", "blkio", "socket", "sockets"), "utilisation"),
     **dict.fromkeys(("latency", "lat"), "duration"),
     **dict.fromkeys(("error", "errors"), "errors"),
-    **dict.fromkeys(("workload", "load"), "rate"),
+    **dict.fromkeys(("workload", "load", "request", "network"), "rate"),
 }
+_SOURCES = frozenset({"container", "istio"})
+"""What metrics begin with that are as cAdvisor and a service mesh have them."""
 _KNOWN = re.compile(rf"(?P<service>.+)_(?P<metric>(?:{'|'.join(_MEANINGS)})(?:[-_]\d+)?)")
 _ANY = re.compile(r"(?P<service>[^_]+)_(?P<metric>.+)")
 _FACTORS: Mapping[Meaning, float] = {
@@ -102,11 +110,11 @@ def _table(path: Path, rows: Any, injected_at: float) -> MetricsTable:
     if header is None:
         raise ObswarmError(f"{path} is empty.")
     names = [name.strip() for name in header]
-    if TIME not in names:
+    time_at = next((at for at, name in enumerate(names) if name in _TIMES), None)
+    if time_at is None:
         raise ObswarmError(
             f"{path} has no column {TIME!r}; its first line has to be like {TIME},frontend_cpu,frontend_latency-90."
         )
-    time_at = names.index(TIME)
     keys = dict(_keys(path, names))
     if not keys:
         raise ObswarmError(f"{path} has no metrics, only the column {TIME!r}.")
@@ -135,8 +143,7 @@ def _keys(path: Path, names: Sequence[str]) -> Iterator[tuple[int, MetricKey]]:
     """Yield the position and the key of each metric."""
     known = set()
     for at, name in enumerate(names):
-        # Some files of RCAEval have the time twice.
-        if name == TIME:
+        if name in _TIMES or (at == 0 and _INDEX.fullmatch(name)):
             continue
         found = _KNOWN.fullmatch(name) or _ANY.fullmatch(name)
         if found is None:
@@ -146,6 +153,14 @@ def _keys(path: Path, names: Sequence[str]) -> Iterator[tuple[int, MetricKey]]:
             raise ObswarmError(f"{path} has the column {clean_text(name, _SHOWN)!r} twice.")
         known.add(name)
         yield at, MetricKey(found["service"], KIND, found["metric"], "number")
+
+
+def _meaning_of(metric: str) -> Meaning | None:
+    """Return what a metric says by the first word of its name, None for one that is not known."""
+    words = re.split(r"[-_]", metric)
+    if words[0] in _SOURCES:
+        words = words[1:]
+    return _MEANINGS.get(words[0]) if words else None
 
 
 def _number(where: str, cell: str) -> float:
@@ -187,10 +202,7 @@ def explain_metrics(table: MetricsTable) -> CsvExplanation:
     names are judged by their behaviour alone."""
     names = sorted({key.name for key in table.values})
     metrics = (
-        TargetMetric(name, "", "number", _MEANINGS[stem])
-        for name in names
-        for stem in [re.split(r"[-_]", name)[0]]
-        if stem in _MEANINGS
+        TargetMetric(name, "", "number", meaning) for name in names if (meaning := _meaning_of(name)) is not None
     )
     kinds = {KIND: Kind(KIND, KIND, "application", tuple(metrics))}
     injected_s = table.injected_s
@@ -241,7 +253,7 @@ def _latency(table: MetricsTable) -> Values:
     healthy = sum(1 for time_s in table.times_s if time_s < table.injected_s)
     logs = []
     for key, values in table.values.items():
-        if _MEANINGS.get(re.split(r"[-_]", key.name)[0]) != "duration":
+        if _meaning_of(key.name) != "duration":
             continue
         usual = [value for value in values[:healthy] if value > 0]
         if usual:
