@@ -193,6 +193,6 @@ def _print_explanation(console: TextConsole, found: Explanation | None) -> None:
         return
     console.print(plain(headline(found), "bold"))
     for heading, sentences in sections(found):
-        if found.causes and heading.startswith(("Cause", "Consequences")):
+        if found.causes and heading.startswith(("Cause", "Perhaps also", "Consequences")):
             for sentence in sentences:
                 console.print(plain(f"  {sentence}"))

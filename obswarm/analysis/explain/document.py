@@ -11,6 +11,7 @@ from obswarm.analysis.explain.sentences import (
     alternatives_sentence,
     capitalized,
     cause_sentences,
+    causes_by_kind,
     consequence_sentence,
     endpoint_sentences,
     evidence,
@@ -33,7 +34,11 @@ def sections(found: Explanation) -> list[Section]:
     """Return an explanation without its headline as sections, those without sentences left out."""
     every: list[Section] = [
         ("What users noticed", [f"{capitalized(symptom_text(each))}." for each in found.symptoms]),
-        *((f"Cause: {title(each.component)}", list(cause_sentences(each, found))) for each in found.causes),
+        *(
+            (f"{name}: {title(each.component)}", list(cause_sentences(each, found)))
+            for name, every in zip(("Cause", "Perhaps also"), causes_by_kind(found), strict=True)
+            for each in every
+        ),
         ("Consequences", [consequence_sentence(each, found) for each in found.consequences]),
         (
             "Also conspicuous",

@@ -172,11 +172,15 @@ def _headroom(
 ) -> list[Headroom]:
     """Return utilisations without a finding: of a run that broke, calm ones, the deepest first; else the most used."""
     found = []
+    gone = {each.component.target for each in suspects if any(finding.how == "gone" for finding in each.findings)}
     conspicuous = {finding.key for suspect in suspects for finding in suspect.findings}
     begin_s = symptoms[0].onset.low_s - _SHORTLY_S if symptoms else 0.0
     for key, values in timeline.targets.items():
         metric = kinds[key.kind].metric(key.name) if key.kind in kinds else None
         if metric is None or metric.limit is None or key in conspicuous:
+            continue
+        if key.target in gone:
+            # Nothing is known of it since then.
             continue
         shares = [
             share

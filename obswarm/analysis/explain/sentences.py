@@ -1,7 +1,7 @@
 """An explanation in sentences. Every number in them is a value of the explanation."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from obswarm.analysis.explain.explanation import Explanation
 from obswarm.analysis.explain.findings import Component, Finding
@@ -27,6 +27,8 @@ _MAX_EVIDENCE = 3
 _MAX_ENDPOINTS = 3
 _MAX_ALTERNATIVES = 2
 
+
+_GONE_NEXT = "whether it still runs, and at its log; then at whether its exporter reaches it"
 
 _PARTS = {
     "pool": "the connection pool of {}",
@@ -73,7 +75,7 @@ def headline(found: Explanation) -> str:
         return f"Nothing saturated: latency and errors stayed as they were up to {load}.{most}"
     first = found.symptoms[0]
     if found.causes:
-        same = _of_the_same_kind(found.causes)
+        same, _ = causes_by_kind(found)
         load = _load(first.users, first.rate) + (" and rising" if found.is_overload else "")
         leading = same[0].findings[0]
         happened = {
@@ -107,7 +109,7 @@ def first_suspect(found: Explanation) -> str:
         return f"the load generator: it was saturated from {format_clock(found.generator_s)} on"
     if not found.symptoms or not found.suspects:
         return ""
-    same = _of_the_same_kind(found.causes) if found.causes else [found.suspects[0]]
+    same = causes_by_kind(found)[0] if found.causes else [found.suspects[0]]
     names = title(*(each.component for each in same))
     return f"{names}: {evidence(same[0].findings[0], found.symptoms[0])}"
 
@@ -204,6 +206,8 @@ def cause_sentences(suspect: Suspect, found: Explanation) -> Iterator[str]:
     # What is used up says more than what waits for it.
     ordered = sorted(suspect.findings, key=lambda each: each.how != "limit")
     following = next((each.metric.next for each in ordered if each.metric is not None and each.metric.next), "")
+    if suspect.findings[0].how == "gone":
+        following = _GONE_NEXT
     if following:
         yield f"Look next at {following}."
 
@@ -224,9 +228,8 @@ def alternatives_sentence(found: Explanation) -> str:
     """Return what to look at if the causes are none, empty if nothing else is left."""
     if not found.causes or not found.alternatives:
         return ""
-    causes = " or ".join(title(each.component) for each in found.causes)
     others = [title(each.component) for each in found.alternatives[:_MAX_ALTERNATIVES]]
-    return f"If it turns out not to be {causes}, look at {', then at '.join(others)}."
+    return f"Look at {', then at '.join(others)}."
 
 
 def headroom_sentence(found: Explanation) -> str:
@@ -332,10 +335,13 @@ def _fold(before: float, after: float) -> str:
     return f" ({ratio:,.0f}-fold)" if ratio >= 10 else f" ({ratio:.1f}-fold)"
 
 
-def _of_the_same_kind(causes: Sequence[Suspect]) -> list[Suspect]:
-    """Return the first cause, and others of its kind: `uWSGI a` and `uWSGI b`."""
-    first = causes[0].component
-    return [each for each in causes if (each.component.kind, each.component.layer) == (first.kind, first.layer)]
+def causes_by_kind(found: Explanation) -> tuple[list[Suspect], list[Suspect]]:
+    """Return the first cause with others of its kind, `uWSGI a` and `uWSGI b`, and the causes of other kinds."""
+    if not found.causes:
+        return [], []
+    first = found.causes[0].component
+    same = [each for each in found.causes if (each.component.kind, each.component.layer) == (first.kind, first.layer)]
+    return same, [each for each in found.causes if each not in same]
 
 
 def capitalized(text: str) -> str:

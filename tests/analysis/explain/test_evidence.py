@@ -358,9 +358,7 @@ def test_the_second_suspect_is_what_explains_the_rest_without_the_first() -> Non
     # What happened is told in the order of time.
     assert [each.component.target for each in found.consequences][-1] == "shop"
     (text,) = dict(sections(found))["If it is something else"]
-    assert text == (
-        "If it turns out not to be MySQL (db), look at the connection pool of JVM (shop), then at uWSGI (web)."
-    )
+    assert text == "Look at the connection pool of JVM (shop), then at uWSGI (web)."
 
 
 def test_what_points_to_a_layer_is_named_if_the_evidence_there_is_too_weak() -> None:
@@ -380,3 +378,21 @@ def test_a_rate_shows_a_change_some_seconds_after_it() -> None:
 
     assert strength(4) == pytest.approx(strength(0), rel=0.05)
     assert strength(12) < 0.8 * strength(0)
+
+
+def test_what_is_gone_is_neither_said_to_have_room_nor_left_without_a_next_step() -> None:
+    connected, most = (key("db", "mysql", name) for name in ("threads connected", "connections limit"))
+    targets = {name: [*([value] * BREAKS), *([math.nan] * 30)] for name, value in ((connected, 9.0), (most, 150.0))}
+    found = explained({**targets, QUEUE: step(0, 30), CPU: step(0.2, 0.2)})
+    assert found.causes[0].findings[0].how == "gone"
+    assert {each.component.target for each in found.headroom} == {"machine"}
+    assert dict(sections(found))["Cause: MySQL (db)"][-1].startswith("Look next at whether it still runs")
+
+
+def test_causes_of_another_kind_than_the_first_are_told_from_it() -> None:
+    # Neither explains the other: what is deeper began later.
+    found = explained({LOCKS: step(0, 30), PAUSES: step(0, 4, BREAKS + 14)})
+    headings = [heading for heading, _ in sections(found)]
+    assert "Cause: MySQL (db)" in headings
+    assert [each.component.layer for each in found.causes] == ["database", "process"]
+    assert "Perhaps also: the processes of Application" in headings

@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 
 from obswarm.analysis.explain import Explanation, explain
+from tests.lab.incidents import planned
 from tests.support.programs import ROOT
 from tests.support.rca_score import Score, is_incident, recordings_of, score, targets_of
 from tests.support.recordings import (
@@ -97,6 +98,17 @@ def test_the_truth_names_targets_of_the_recordings() -> None:
             assert recording.truth <= {key.target for key in recording.explain_input.samples}, recording.name
             assert bool(recording.truth) == (recording.fault != HEALTHY)
             assert (recording.fault_on_s is None) == (recording.fault in (HEALTHY, OVERLOAD))
+
+
+def test_the_lab_records_each_fault_at_three_loads_and_twice() -> None:
+    recorded: dict[str, set[tuple[int, int]]] = {}
+    for one in planned():
+        recorded.setdefault(one.fault, set()).add((one.users, one.repetition))
+    split = read_split()
+    assert set(recorded) == set(split["truth"]) - set(split["left_out"])
+    for fault in set(recorded) - {HEALTHY, OVERLOAD}:
+        loads = {users for users, _ in recorded[fault]}
+        assert (len(loads), recorded[fault]) == (3, {(users, number) for users in loads for number in (1, 2)}), fault
 
 
 def stated() -> dict[str, tuple[str, str]]:
