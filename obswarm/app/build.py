@@ -17,13 +17,14 @@ from obswarm.app.guards_setup import GuardsSetup, guards_of
 from obswarm.app.idle_alerts import IdleAlerts
 from obswarm.app.limit_settings import LimitSettings
 from obswarm.app.output_plugins import find_outputs
+from obswarm.app.outputs import file_outputs, outputs_of
 from obswarm.app.page_access import access_of
 from obswarm.app.page_of_run import page_of
 from obswarm.app.planning import RunPlan, build_plan
 from obswarm.app.rate_query import with_queried_rate
 from obswarm.app.recording import Recording, recording_of
 from obswarm.app.replanning import Replanning
-from obswarm.app.session import CompleteResult, Display, MakeDisplay, RunSession, file_outputs
+from obswarm.app.session import CompleteResult, Display, MakeDisplay, RunSession
 from obswarm.app.unfinished import Recover, rates_of_unfinished, recover_run
 from obswarm.app.worker_command import WORKER_COMMAND
 from obswarm.app.worker_job import job_of, payload_of, run_spec
@@ -61,6 +62,7 @@ from obswarm.engine import (
     plan_scenarios,
 )
 from obswarm.feeds import FeedServer
+from obswarm.guards import configured_guards
 from obswarm.streams import echo
 from obswarm.units import counted
 from obswarm.web import WebServer
@@ -93,7 +95,7 @@ def check_config(config: RunConfig) -> None:
     """Check a configuration as `build_run` does, except for the load test, without importing, connecting or writing
     anything. Raises ObswarmError."""
     is_made_here = config.cluster.master is None
-    guards = guards_of(config, (), is_made_here=is_made_here, is_imported=False)
+    guards = guards_of(config, configured_guards(config, ()), is_made_here=is_made_here, is_imported=False)
     access_of(config)
     if is_made_here:
         exporters_of(config, guards)
@@ -103,20 +105,17 @@ def check_config(config: RunConfig) -> None:
 
 def build_run(
     config: RunConfig,
+    plan: RunPlan,
     make_display: MakeDisplay,
     *,
-    search: LimitSettings | None = None,
-    plan: RunPlan | None = None,
+    finder: LimitFinder | None = None,
     session: ServedSession | None = None,
 ) -> RunSession:
-    """Build a run whose users are on this machine; with a `search`, its load is that of a search for the limit.
-    `session` is that of a process with several runs, and `plan` the run's plan there. Raises ObswarmError."""
-    finder = None
-    if plan is None:
-        config, plan, finder = planned(with_queried_rate(config), search)
+    """Build a run whose users are on this machine. `finder` decides the loads of a search; `session` is that of a
+    process with several runs. Raises ObswarmError."""
     page = page_of(config, plan) if session is None else session.page
     messages = None if session is None else session.messages
-    guards = guards_of(config, plan.loadtest.guards, of_scenarios=plan.requirements)
+    guards = guards_of(config, configured_guards(config, plan.loadtest.guards), of_scenarios=plan.requirements)
     display = make_display(config)
     count = config.cluster.workers
     check_open_files(plan.environment.user_classes, plan.schedule.most_users, count or 1, count != 0)
@@ -150,7 +149,8 @@ def build_run(
             session.began(run)
         return run
 
-    outputs, completing = _with_summaries(feeds, finder)
+    own, completing = _with_summaries(feeds, finder)
+    shown = [] if page is None else [page.service.live]
     return RunSession(
         config,
         plan.environment,
@@ -159,7 +159,7 @@ def build_run(
         guards,
         exporters,
         recording,
-        outputs,
+        outputs_of(config, display, guards.evaluate, recording, (*own, *shown)),
         replanning=_replanning(config, plan, finder),
         completing=completing,
         page=page,
@@ -206,7 +206,8 @@ def build_local_run(
         executor, generator = ClosedExecutor(schedule, environment.user_classes), LocalGenerator(environment)
         return Run(environment, executor, generator, test=test, outputs=handed, observer=guards.evaluator)
 
-    return RunSession(config, environment, make_run, display, guards, recording=recording, outputs=outputs)
+    handed = outputs_of(config, display, guards.evaluate, recording, outputs)
+    return RunSession(config, environment, make_run, display, guards, recording=recording, outputs=handed)
 
 
 def build_master_run(config: RunConfig, make_display: MakeDisplay) -> RunSession:
@@ -215,7 +216,7 @@ def build_master_run(config: RunConfig, make_display: MakeDisplay) -> RunSession
     given = config.load.arrival_rate
     config = with_queried_rate(config, partial(rates_of_unfinished, config))
     plan = build_plan(config)
-    guards = guards_of(config, plan.loadtest.guards, of_scenarios=plan.requirements)
+    guards = guards_of(config, configured_guards(config, plan.loadtest.guards), of_scenarios=plan.requirements)
     display = make_display(config)
     page = page_of(config, plan)
     exporters, recording = exporters_of(config, guards, page=page), _recording(config, plan, guards)
@@ -291,6 +292,7 @@ def build_fleet_run(
         return run
 
     own, completing = _with_summaries(feeds, finder)
+    shown = [] if page is None else [page.service.live]
     return RunSession(
         config,
         plan.environment,
@@ -299,7 +301,7 @@ def build_fleet_run(
         guards,
         exporters,
         recording,
-        (*outputs, *own),
+        outputs_of(config, display, guards.evaluate, recording, (*outputs, *own, *shown)),
         goes_on=recovered is not None,
         replanning=_replanning(config, plan, finder),
         completing=completing,

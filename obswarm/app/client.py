@@ -16,15 +16,17 @@ from obswarm.app.find_limit import searched
 from obswarm.app.guards_setup import guards_of
 from obswarm.app.limit_settings import LimitSettings
 from obswarm.app.masters import Master
+from obswarm.app.outputs import outputs_of
 from obswarm.app.planning import RunPlan, build_plan, split_arguments
 from obswarm.app.rate_query import with_queried_rate
 from obswarm.app.recording import recording_of
-from obswarm.app.session import MakeDisplay, outputs_of, watch_run
+from obswarm.app.session import MakeDisplay, watch_run
 from obswarm.app.sources import PROMETHEUS, Prometheus, prometheus_of
 from obswarm.cluster import gather, is_loopback, pack
 from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import Outputs, PartialResult, RunResult, StopReason
 from obswarm.greenlets import Supervisor
+from obswarm.guards import configured_guards
 from obswarm.http import ApiAccess, naming_by_options
 from obswarm.record import RunState, Snapshot
 from obswarm.sanitize import to_text
@@ -152,7 +154,9 @@ def run_remotely(
         searched(plan, search, config.load.spawn_rate)
     # The master evaluates the guards; this process only checks them, and evaluates the requirements.
     remote = config.replaced({"prometheus_url": config.targets.prometheus_url or _ANY_PROMETHEUS})
-    guards = guards_of(remote, plan.loadtest.guards, is_made_here=False, of_scenarios=plan.requirements)
+    guards = guards_of(
+        remote, configured_guards(remote, plan.loadtest.guards), is_made_here=False, of_scenarios=plan.requirements
+    )
     client = MasterClient(master.url, master.token, trust_env=not master.is_own)
     display = make_display(config)
     source = None if config.store.no_store else _source_from_here(config, master)

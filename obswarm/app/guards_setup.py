@@ -12,20 +12,17 @@ from obswarm.api import ObswarmError
 from obswarm.api.custom_metrics import declared
 from obswarm.app.earlier_alerts import Stoppable, wait_for_earlier_alerts
 from obswarm.app.sources import make_source, prometheus_of, targets_of
-from obswarm.config import SETTINGS, FileConfig, RunConfig, table_place
+from obswarm.config import RunConfig
 from obswarm.engine import Output, Run, RunResult
 from obswarm.guards import (
     Condition,
     EngineOperand,
     FindSuspect,
-    Guard,
-    GuardError,
     GuardEvaluator,
     GuardRule,
     Requirement,
     RequirementResult,
     evaluate_requirements,
-    guard_of_text,
     is_custom,
     parse_action,
     parse_requirement,
@@ -37,9 +34,6 @@ from obswarm.units import format_duration
 from obswarm.web import AlertsApp
 
 logger = logging.getLogger(__name__)
-
-_GUARD_SETTINGS = [SETTINGS[name] for name in ("stop_when", "abort_when", "hold_when", "notify_when", "guards")]
-
 
 EvaluateRequirements = Callable[[RunResult], Sequence[RequirementResult]]
 """Evaluates the requirements on a result."""
@@ -129,27 +123,19 @@ class GuardsSetup:
 
 def guards_of(
     config: RunConfig,
-    from_loadtest: Sequence[object],
+    rules: Sequence[GuardRule],
     folder: Path | None = None,
     is_made_here: bool = True,
     is_imported: bool = True,
     of_scenarios: Sequence[tuple[str, str]] = (),
 ) -> GuardsSetup:
-    """Set up the guards of options, obswarm.toml and the load-test file. `of_scenarios` are requirements for scenarios,
-    as (name of the scenario, text). Paths are relative to `folder`, if given; if
-    another machine executes the run (not `is_made_here`), they are paths of that machine. If the load test has been
-    imported, conditions about its own metrics are checked. Raises ObswarmError."""
+    """Set up the guards, which `configured_guards` has returned, and requirements. `of_scenarios` are requirements for
+    scenarios, as (name of the scenario, text). Paths are relative to `folder`, if given; if another machine executes
+    the run (not `is_made_here`), they are paths of that machine. If the load test has been imported, conditions about
+    its own metrics are checked. Raises ObswarmError."""
     targets = targets_of(config, folder, is_made_here)
     prometheus = prometheus_of(config, folder, is_made_here)
     file, guards = config.file, config.guards
-    rules = with_own_names(
-        [
-            *_of_tables(file),
-            *(rule for key, text, place in _texts_of_file(file) for rule in _written(key, text, place)),
-            *_of_loadtest(from_loadtest),
-            *(rule for each in _GUARD_SETTINGS for rule in _written(each.key, config.value(each.name), each.option)),
-        ]
-    )
     queries = [rule.query for rule in rules if rule.query is not None]
     # Metrics that are stored with the run have to be scraped as well.
     stored = [] if config.store.no_store else _stored_queries(targets)
@@ -205,48 +191,6 @@ def _check_custom(conditions: Iterable[Condition]) -> None:
             wrong = wrong_metric(condition.operand, declared())
             if wrong is not None:
                 raise ObswarmError(f"{condition}: {wrong}")
-
-
-def _of_tables(file: FileConfig) -> Iterable[GuardRule]:
-    for number, values in enumerate(file.guards, start=1):
-        where = table_place(file.where, "guards", number)
-        for name in ("when", "action", "name"):
-            if not isinstance(values.get(name, ""), str):
-                raise ObswarmError(f"{where}{name} is {values[name]!r}; it has to be a text.")
-        arguments: dict[str, Any] = dict(values)
-        try:
-            yield Guard(**arguments)
-        except GuardError as error:
-            raise ObswarmError(f"{where}when: {error}") from None
-        except ObswarmError as error:
-            raise ObswarmError(f"{where}{error}") from None
-
-
-def _texts_of_file(file: FileConfig) -> Iterable[tuple[str, Sequence[str], str]]:
-    """Return key, texts, and their place in the file for messages."""
-    for each in _GUARD_SETTINGS:
-        yield each.key, file.texts.get(each.key, ()), f"{file.where}{each.key}"
-
-
-def _of_loadtest(guards: Sequence[object]) -> list[GuardRule]:
-    for guard in guards:
-        if not isinstance(guard, GuardRule):
-            raise ObswarmError(f"The load-test file's guards contain {guard!r}; each has to be a Guard(…).")
-    return [guard for guard in guards if isinstance(guard, GuardRule)]
-
-
-def _written(key: str, texts: Sequence[str], place: str) -> list[GuardRule]:
-    """Parse the guards of a setting (`stop_when`, …, `guard`); `place` is its name in messages."""
-    rules = []
-    for text in texts:
-        action, colon, rest = (key.partition("_")[0], ":", text) if key != "guard" else text.partition(":")
-        if not colon:
-            raise ObswarmError(f"{place} {text!r}: write it like 'scale(50%): p95 > 2s for 5s'.")
-        try:
-            rules.append(guard_of_text(rest, action))
-        except ObswarmError as error:
-            raise ObswarmError(f"{place}: {error}") from None
-    return rules
 
 
 def _parse_of(scenario: str, text: str) -> Requirement:

@@ -43,6 +43,7 @@ from obswarm.ending_signals import ending_signals
 from obswarm.engine import Output, PartialResult, Run, RunResult, StopReason
 from obswarm.errors import reason_of
 from obswarm.greenlets import Supervisor
+from obswarm.guards import configured_guards
 from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.record import RunState, StopKind
 from obswarm.streams import STANDARD_OUTPUT, set_up_logging
@@ -124,9 +125,7 @@ class Service:
             {
                 "/healthz": _healthy,
                 ALERTS_PATH: self._alerts.app,
-                STATUS_PATH: runs,
-                RUNS_PATH: runs,
-                f"{RUNS_PATH}/": runs,
+                **dict.fromkeys((STATUS_PATH, RUNS_PATH, f"{RUNS_PATH}/"), runs),
             },
             int(inherited) if inherited is not None else None,
             config.metrics.allowed_hosts,
@@ -310,7 +309,8 @@ class Service:
         search: LimitSettings | None,
     ) -> RunSession:
         config, plan, finder = planned(config, search)
-        guards = guards_of(config, plan.loadtest.guards, self._started_in, of_scenarios=plan.requirements)
+        rules = configured_guards(config, plan.loadtest.guards)
+        guards = guards_of(config, rules, self._started_in, of_scenarios=plan.requirements)
         exporters = exporters_of(config, guards, self._server, self._started_in)
         guards.evaluator.deliver(self._alerts.hand_to(guards.app))
         return self._build(
@@ -383,8 +383,7 @@ class Service:
 
 
 def goes_well(state: RunState, since_s: float) -> bool:
-    """Whether a run that has been executed for this long gets all its starts back. The time that its end takes does not
-    count."""
+    """Whether a run that has been executed for this long, without the time of its end, gets all its starts back."""
     return since_s > _LASTS_S and state not in (RunState.STOPPING, RunState.STOPPED)
 
 

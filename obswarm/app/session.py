@@ -10,23 +10,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 
-from obswarm.api import Environment, ObswarmError
+from obswarm.api import Environment
 from obswarm.app.exit_status import exit_code_of
 from obswarm.app.explaining import Explained, Explainer
 from obswarm.app.exporters import Exporters
 from obswarm.app.guards_setup import EvaluateRequirements, GuardsSetup
-from obswarm.app.locust_constants import report_percentiles
-from obswarm.app.output_plugins import make_outputs
-from obswarm.app.recording import Recording, configuration_of
+from obswarm.app.recording import Recording
 from obswarm.app.replanning import Replanning
-from obswarm.app.result_files import JsonResult, JUnitResult, StatsJson
 from obswarm.config import RunConfig
 from obswarm.ending_signals import ending_signals
 from obswarm.engine import Output, Outputs, Run, RunHandle, RunResult, StopReason, UncaughtErrors, is_imported
 from obswarm.greenlets import NOT_ONLY_EXCEPTIONS
 from obswarm.record import StopKind
-from obswarm.report import CsvFiles
-from obswarm.streams import STANDARD_OUTPUT, echo_error
+from obswarm.streams import echo_error
 
 if TYPE_CHECKING:
     from obswarm.app.page import Page
@@ -68,41 +64,6 @@ MakeDisplay = Callable[[RunConfig], Display]
 """Makes the display of a run, and sets up logging for it."""
 
 
-def outputs_of(
-    config: RunConfig,
-    display: Display,
-    evaluate: EvaluateRequirements,
-    recording: Recording | None,
-    others: Sequence[Output] = (),
-) -> list[Output]:
-    """Return the outputs of a run in the order in which they are finished: the JSON result is last, since it lists all
-    failed outputs. Raises ObswarmError if a file cannot be written, or a third party's output cannot be created."""
-    plugins = make_outputs(config.outputs.output, configuration_of(config, None))
-    files, last = file_outputs(config, evaluate)
-    outputs = [*others, *display.progress, *plugins, *files, *display.closing(evaluate)]
-    if recording is not None:
-        outputs += [recording, *recording.reports]
-    return [*outputs, *last]
-
-
-def file_outputs(config: RunConfig, evaluate: EvaluateRequirements) -> tuple[list[Output], list[Output]]:
-    """Return the outputs that write files: those before the summary, and those after all others. Raises ObswarmError if
-    a file cannot be written."""
-    wanted = config.outputs
-    if wanted.csv_full_history and not wanted.csv:
-        raise ObswarmError(f"{config.label('csv_full_history')} needs --csv PREFIX, the path of the files.")
-    files: list[Output] = []
-    if wanted.csv:
-        files.append(CsvFiles(wanted.csv, wanted.csv_full_history, report_percentiles()))
-    if wanted.junit:
-        files.append(JUnitResult(wanted.junit, evaluate))
-    if wanted.json_file == wanted.stats_json == STANDARD_OUTPUT:
-        raise ObswarmError("--json - and --json-file - would both be on standard output; write one of them to a file.")
-    if wanted.stats_json:
-        files.append(StatsJson(wanted.stats_json))
-    return files, [JsonResult(wanted.json_file, evaluate)] if wanted.json_file else []
-
-
 class RunSession:
     """A run of this process, with its outputs, exporters and guards."""
 
@@ -122,20 +83,19 @@ class RunSession:
         page: "Page | None" = None,
         is_initialised: bool = False,
     ) -> None:
-        """`outputs` are further outputs; `replanning` applies what listeners of `init` change in the plan, functions of
-        `completing` add to the result before it is written. A run that `goes_on` was started by an earlier process: its
-        users are running, so its start does not wait for alerts to end. `page` shows the run. `is_initialised`: the
-        event `init` was fired before. Raises ObswarmError at once if a file cannot be written."""
+        """`outputs` are those of `outputs_of`; `replanning` applies what listeners of `init` change in the plan,
+        functions of `completing` add to the result before it is written. A run that `goes_on` was started by an earlier
+        process: its users are running, so its start does not wait for alerts to end. `page` shows the run.
+        `is_initialised`: the event `init` was fired before."""
         self._page = page
         self._is_initialised = is_initialised
-        outputs = outputs if page is None else (*outputs, page.service.live)
         self._config = config
         self._environment = environment
         self._make_run = make_run
         self._display = display
         self._guards = guards
         self._exporters = exporters
-        self._outputs = outputs_of(config, display, guards.evaluate, recording, outputs)
+        self._outputs = outputs
         self._goes_on = goes_on
         self._replanning = replanning
         self._completing = completing

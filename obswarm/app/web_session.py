@@ -165,7 +165,7 @@ class WebSession:
         loaded = loaded_for(self._loaded, request, arguments, self._config.file.custom)
         self._originals.restore()
         plan = build_plan(config, loaded=loaded, environment=self._environment)
-        session = build_run(config, self._make_display, plan=plan, session=self)
+        session = build_run(config, plan, self._make_display, session=self)
         self.page.service.live.keep_log()
         return session
 

@@ -9,7 +9,7 @@ from click.core import ParameterSource
 from obswarm.analysis.explain import explain, headline, sections
 from obswarm.api import parse_rate
 from obswarm.app import exit_codes
-from obswarm.app.build import build_run
+from obswarm.app.build import build_run, planned
 from obswarm.app.limit_settings import LimitSettings
 from obswarm.app.masters import find_master
 from obswarm.app.recording import open_store
@@ -129,7 +129,8 @@ def find_limit(
 
         result, _code = run_remotely(config, master, TerminalDisplay, settings)
     else:
-        result, _code = build_run(config, TerminalDisplay, search=settings).execute()
+        config, plan, finder = planned(config, settings)
+        result, _code = build_run(config, plan, TerminalDisplay, finder=finder).execute()
     wanted = config.outputs
     is_taken = STANDARD_OUTPUT in (wanted.json_file, wanted.stats_json)
     console = stdout_console(sys.stderr if is_taken else sys.stdout)

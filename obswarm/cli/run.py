@@ -10,7 +10,8 @@ from obswarm import __version__
 from obswarm.api import ObswarmError
 from obswarm.app.build import build_run
 from obswarm.app.masters import Master, find_master
-from obswarm.app.planning import names_a_file
+from obswarm.app.planning import build_plan, names_a_file
+from obswarm.app.rate_query import with_queried_rate
 from obswarm.cli.configure import origins_of
 from obswarm.cli.guard_options import guard_options
 from obswarm.cli.locust_options import locust_master_options, locust_options
@@ -101,7 +102,8 @@ def run(ctx: click.Context, /, **_: Any) -> None:
         from obswarm.app.web_session import WebSession
 
         ctx.exit(WebSession(config, TerminalDisplay).execute())
-    ctx.exit(build_run(config, TerminalDisplay).execute()[1])
+    config = with_queried_rate(config)
+    ctx.exit(build_run(config, build_plan(config), TerminalDisplay).execute()[1])
 
 
 def of_master(config: RunConfig, master: Master | None) -> tuple[Master | None, RunConfig]:

@@ -19,7 +19,7 @@ with imported_on_demand(__name__):
     from obswarm.guards.custom_values import is_custom, wrong_metric
     from obswarm.guards.evaluator import GuardEvaluator
     from obswarm.guards.grammar import GuardError, parse_condition, parse_when
-    from obswarm.guards.guard import Action, Guard, GuardRule, guard_of_text, parse_action, with_own_names
+    from obswarm.guards.guard import Action, Guard, GuardRule, configured_guards, parse_action, with_own_names
     from obswarm.guards.requirements import Requirement, RequirementResult, evaluate_requirements, parse_requirement
     from obswarm.guards.state_machine import GuardStateMachine
     from obswarm.guards.suspects import FindSuspect
@@ -46,10 +46,10 @@ __all__ = [
     "RequirementResult",
     "Verdict",
     "When",
+    "configured_guards",
     "decode_delivery",
     "encode_delivery",
     "evaluate_requirements",
-    "guard_of_text",
     "is_custom",
     "parse_action",
     "parse_condition",

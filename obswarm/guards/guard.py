@@ -3,14 +3,14 @@
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from obswarm.api import ObswarmError
-from obswarm.config import RENAMED_GUARD_KEYS
+from obswarm.config import RENAMED_GUARD_KEYS, SETTINGS, FileConfig, RunConfig, table_place
 from obswarm.guards.conditions import Condition, EngineOperand, PromqlOperand, When
-from obswarm.guards.grammar import parse_when, split_name
+from obswarm.guards.grammar import GuardError, parse_when, split_name
 from obswarm.guards.operands import definition_of
 from obswarm.record import GuardAction
 from obswarm.redact import redact_text
@@ -18,6 +18,7 @@ from obswarm.units import format_latency, format_not_finite, parse_duration
 
 OnNoData = Literal["warn", "stop"]
 NO_DATA_AFTER_S = 30.0
+_SETTINGS = [SETTINGS[name] for name in ("stop_when", "abort_when", "hold_when", "notify_when", "guards")]
 _SCALE = re.compile(r"scale\(\s*(\d+(?:\.\d+)?)\s*%\s*\)")
 
 
@@ -146,17 +147,55 @@ def Guard(  # noqa: N802 - looks like a class in load-test files
     )
 
 
-def guard_of_text(text: str, action: str) -> GuardRule:
-    """Parse a guard with an optional name: `[NAME:]CONDITION`, like `slow: p95 > 2s`. Raises ObswarmError."""
-    parse_action(action)
-    name, when = split_name(text)
-    if name in tuple(GuardAction):
-        # --stop-when 'notify: …' is most probably not meant as a guard with the name notify.
-        raise ObswarmError(
-            f"{name!r} is an action, and this guard's is {action.strip()}; use --guard '{name}: {when}', or another"
-            " name."
-        )
-    return Guard(when, action, name)
+def configured_guards(config: RunConfig, of_loadtest: Sequence[object]) -> list[GuardRule]:
+    """Return the guards of options, of obswarm.toml, and of the load-test file's list, with distinct names. Raises
+    ObswarmError."""
+    rules = [*_of_tables(config.file)]
+    in_file = [(each.key, config.file.texts.get(each.key, ()), f"{config.file.where}{each.key}") for each in _SETTINGS]
+    on_line = [(each.key, config.value(each.name), each.option) for each in _SETTINGS]
+    rules += [guard_of_text(key, text, place) for key, texts, place in in_file for text in texts]
+    for guard in of_loadtest:
+        if not isinstance(guard, GuardRule):
+            raise ObswarmError(f"The load-test file's guards contain {guard!r}; each has to be a Guard(…).")
+        rules.append(guard)
+    rules += [guard_of_text(key, text, place) for key, texts, place in on_line for text in texts]
+    return with_own_names(rules)
+
+
+def _of_tables(file: FileConfig) -> Iterator[GuardRule]:
+    for number, values in enumerate(file.guards, start=1):
+        where = table_place(file.where, "guards", number)
+        for name in ("when", "action", "name"):
+            if not isinstance(values.get(name, ""), str):
+                raise ObswarmError(f"{where}{name} is {values[name]!r}; it has to be a text.")
+        arguments: dict[str, Any] = dict(values)
+        try:
+            yield Guard(**arguments)
+        except GuardError as error:
+            raise ObswarmError(f"{where}when: {error}") from None
+        except ObswarmError as error:
+            raise ObswarmError(f"{where}{error}") from None
+
+
+def guard_of_text(key: str, text: str, place: str) -> GuardRule:
+    """Parse a guard of a setting: of `guard`, `ACTION:[NAME:]CONDITION`; of `stop_when` and the like, whose key begins
+    with the action, `[NAME:]CONDITION` as in `slow: p95 > 2s`. `place` names the setting in errors. Raises
+    ObswarmError."""
+    action, colon, rest = (key.partition("_")[0], ":", text) if key != "guard" else text.partition(":")
+    if not colon:
+        raise ObswarmError(f"{place} {text!r}: write it like 'scale(50%): p95 > 2s for 5s'.")
+    try:
+        parse_action(action)
+        name, when = split_name(rest)
+        if name in tuple(GuardAction):
+            # --stop-when 'notify: …' is most probably not meant as a guard with the name notify.
+            raise ObswarmError(
+                f"{name!r} is an action, and this guard's is {action.strip()}; use --guard '{name}: {when}', or another"
+                " name."
+            )
+        return Guard(when, action, name)
+    except ObswarmError as error:
+        raise ObswarmError(f"{place}: {error}") from None
 
 
 def _seconds(name: str, value: str | float) -> float:

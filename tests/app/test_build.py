@@ -20,6 +20,7 @@ from obswarm.app.build import (
     keys_of,
 )
 from obswarm.app.guards_setup import simple_guards
+from obswarm.app.planning import build_plan
 from obswarm.app.session import RunSession
 from obswarm.app.unfinished import recover_run
 from obswarm.cluster import Job, derive_keys
@@ -108,9 +109,13 @@ def run_of(session: RunSession) -> Run:
     return session._make_run(Outputs())
 
 
+def built(given: RunConfig) -> RunSession:
+    return build_run(given, build_plan(given), display)
+
+
 # In this process, or processes of this machine.
 def test_without_workers_the_users_are_in_this_process(config: Any) -> None:
-    run = run_of(build_run(config(workers=0, users=4, run_time=60.0), display))
+    run = run_of(built(config(workers=0, users=4, run_time=60.0)))
     assert type(run._generator) is LocalGenerator
     assert MadeGenerator.made == []
     assert run.statistics.planned_s == 60.0
@@ -119,7 +124,7 @@ def test_without_workers_the_users_are_in_this_process(config: Any) -> None:
 
 def test_processes_of_this_machine_read_the_files_where_they_are(config: Any, tmp_path: Path) -> None:
     given = config(workers=3, tags=(), host="http://other.example", stop_timeout=2.0, max_endpoints=50, timings=True)
-    run_of(build_run(given, display))
+    run_of(built(given))
     (generator,) = MadeGenerator.made
     local = generator.options["local"]
     assert (local.command, local.count) == (WORKER_COMMAND, 3)
@@ -134,7 +139,7 @@ def test_processes_of_this_machine_read_the_files_where_they_are(config: Any, tm
 
 
 def test_as_many_processes_as_are_needed_begin_with_none_given(config: Any) -> None:
-    run_of(build_run(config(balance="equal", trace_sample=0.5, loglevel="debug"), display))
+    run_of(built(config(balance="equal", trace_sample=0.5, loglevel="debug")))
     (generator,) = MadeGenerator.made
     assert generator.options["local"].count is None
     assert not generator.options["by_capacity"]
@@ -218,7 +223,7 @@ def test_a_run_that_is_gone_on_with_keeps_its_id_and_does_not_wait_for_alerts(
 
 
 def test_stages_of_the_command_line_are_the_load(config: Any) -> None:
-    run = run_of(build_run(config(workers=0, stages=((10.0, 5), (5.0, 0))), display))
+    run = run_of(built(config(workers=0, stages=((10.0, 5), (5.0, 0)))))
     assert isinstance(run._driver.executor.schedule, StagesSchedule)
     assert run.statistics.planned_s == 15.0
 
@@ -354,7 +359,7 @@ def test_a_shape_is_ended_by_the_run_time_unless_it_reads_that_itself(
     config: Any, loadtest: Any, caplog: pytest.LogCaptureFixture, common: bool
 ) -> None:
     loadtest(_LOADTEST + _SHAPE.format(common=common), "shop_test.py")
-    run = run_of(build_run(config(workers=0, users=3, run_time=60.0), display))
+    run = run_of(built(config(workers=0, users=3, run_time=60.0)))
     assert run.statistics.planned_s == (None if common else 60.0)
     said = "The load comes from the shape Curve; --users and --spawn-rate are not used."
     assert (said in caplog.messages) is not common
@@ -362,7 +367,7 @@ def test_a_shape_is_ended_by_the_run_time_unless_it_reads_that_itself(
 
 def test_stages_of_the_file_end_with_the_run_time(config: Any, loadtest: Any) -> None:
     loadtest(_LOADTEST + "\nfrom obswarm import Stages\nclass Peak(Stages):\n    stages = '60s:5'\n", "shop_test.py")
-    assert run_of(build_run(config(workers=0, run_time=20.0), display)).statistics.planned_s == 20.0
+    assert run_of(built(config(workers=0, run_time=20.0))).statistics.planned_s == 20.0
 
 
 def test_the_parsed_options_have_the_names_of_locust(config: Any) -> None:
@@ -373,7 +378,7 @@ def test_the_parsed_options_have_the_names_of_locust(config: Any) -> None:
         "constant, task", "constant, tag, task"
     )
     Path("shop_test.py").write_text(tagged)
-    session = build_run(given, display)
+    session = built(given)
     options = session._environment.parsed_options
     values = {name: getattr(options, name) for name in ("num_users", "spawn_rate", "run_time", "tags", "csv_prefix")}
     assert values == {"num_users": 4, "spawn_rate": 2.0, "run_time": 60.0, "tags": ["a", "b"], "csv_prefix": "out"}

@@ -13,7 +13,8 @@ import pytest
 from obswarm.api import Environment, Events, InternalError, ObswarmError, StopTest
 from obswarm.app import session as module
 from obswarm.app.guards_setup import GuardsSetup
-from obswarm.app.session import RunSession, file_outputs, outputs_of, watch_run
+from obswarm.app.outputs import file_outputs, outputs_of
+from obswarm.app.session import RunSession, watch_run
 from obswarm.config import SETTINGS, Origin, RunConfig, Source
 from obswarm.engine import Output, RunResult, StopReason
 from obswarm.guards import GuardEvaluator, parse_action, parse_requirement
@@ -148,13 +149,15 @@ class Session:
         events.init.add_listener(lambda **_: self.order.append("init"))
         events.quitting.add_listener(lambda **_: self.order.append("quitting"))
         events.quit.add_listener(lambda exit_code, **_: self.events.append(exit_code))
-        outputs = options.pop("outputs", lambda order: [])(self.order)
+        others = options.pop("outputs", lambda order: [])(self.order)
+        given, checked = options.pop("config", RunConfig()), options.pop("guards", guards())
+        outputs = outputs_of(given, self.display, checked.evaluate, options.get("recording"), others)
         self.session = RunSession(
-            options.pop("config", RunConfig()),
+            given,
             self.environment,
             options.pop("make_run", lambda handed: self.going),
             self.display,
-            options.pop("guards", guards()),
+            checked,
             outputs=outputs,
             **options,
         )

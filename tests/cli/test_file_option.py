@@ -17,6 +17,7 @@ from obswarm.cli.main import cli
 from obswarm.cli.run import config_of
 from obswarm.cli.settings import SectionCommand, TopLevelCommand, commands_of, options_of, top_level_options
 from obswarm.config import SETTINGS, RunConfig, for_client, read_file_config
+from obswarm.guards import configured_guards
 
 SAMPLES = (
     "90",
@@ -132,7 +133,7 @@ def test_a_value_of_the_wrong_type_is_named_with_its_place(command: click.Comman
 def test_what_the_file_adds_has_the_effect_that_it_has_on_the_command_line(key: str, text: str) -> None:
     def effect(ctx: click.Context) -> object:
         config = config_of(ctx)
-        setup = guards_of(config, ())
+        setup = guards_of(config, configured_guards(config, ()))
         return [guard.rule for guard in setup.evaluator.guards], setup.requirements, targets_of(config)
 
     more = () if key == "target" else ("--target", "redis=http://127.0.0.1:5/metrics")

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from obswarm.api import ObswarmError
-from obswarm.app.guards_setup import _written, guards_of, simple_guards
+from obswarm.app.guards_setup import guards_of, simple_guards
 from obswarm.config import RunConfig
-from obswarm.guards import Guard
+from obswarm.guards import Guard, configured_guards
 
 
 def run_of(planned_s: float | None) -> Any:
@@ -33,12 +33,15 @@ def test_a_token_for_alerts_that_nobody_has_given_is_made_and_shown(token: str |
 
 
 def test_guards_of_options_may_have_a_name_behind_their_action() -> None:
-    rules = _written("stop_when", ["slow: p95 > 2s for 5s", "p95 > 2s"], "--stop-when")
-    rules += _written("guard", ["scale(50%): half: p95 > 2s", "hold: promql(a:b) > 1"], "--guard")
+    given = {
+        "stop_when": ("slow: p95 > 2s for 5s", "p95 > 2s"),
+        "guards": ("scale(50%): half: p95 > 1s", "hold: promql(a:b) > 1"),
+    }
+    rules = configured_guards(RunConfig.of(given, {}), ())
     assert [(rule.name, str(rule.action), str(rule.when)) for rule in rules] == [
         ("slow", "stop", "p95 > 2s for 5s"),
         ("p95 > 2s", "stop", "p95 > 2s"),
-        ("half", "scale(50%)", "p95 > 2s"),
+        ("half", "scale(50%)", "p95 > 1s"),
         ("promql(a:b) > 1", "hold", "promql(a:b) > 1"),
     ]
 
@@ -56,5 +59,5 @@ def test_guards_of_options_may_have_a_name_behind_their_action() -> None:
 )
 def test_what_is_wrong_with_a_guard_of_an_option_is_a_sentence(option: str, text: str, sentence: str) -> None:
     with pytest.raises(ObswarmError) as raised:
-        _written(option.replace("-", "_"), [text], f"--{option}")
+        configured_guards(RunConfig.of({"guards" if option == "guard" else option.replace("-", "_"): (text,)}, {}), ())
     assert str(raised.value).startswith(sentence)

@@ -1,14 +1,56 @@
-"""Result files at the end of a run: JSON and JUnit XML."""
+"""The outputs of a run, in the order in which they are finished; result files as JSON and JUnit XML."""
+
+from collections.abc import Sequence
 
 from obswarm.api import ObswarmError
 from obswarm.app.guards_setup import EvaluateRequirements
+from obswarm.app.locust_constants import report_percentiles
+from obswarm.app.output_plugins import make_outputs
+from obswarm.app.recording import Recording, configuration_of
+from obswarm.app.session import Display
+from obswarm.config import RunConfig
 from obswarm.engine import Output, RunResult
 from obswarm.errors import reason_of
 from obswarm.json_text import to_json
 from obswarm.private_files import check_writable
 from obswarm.record import Snapshot
-from obswarm.report import LocustStatistics, result_document
+from obswarm.report import CsvFiles, LocustStatistics, result_document
 from obswarm.streams import STANDARD_OUTPUT, is_missing, result_stream, write_to_file, write_to_stream
+
+
+def outputs_of(
+    config: RunConfig,
+    display: Display,
+    evaluate: EvaluateRequirements,
+    recording: Recording | None,
+    others: Sequence[Output] = (),
+) -> list[Output]:
+    """Return the outputs of a run in the order in which they are finished: the JSON result is last, since it lists all
+    failed outputs. Raises ObswarmError if a file cannot be written, or a third party's output cannot be created."""
+    plugins = make_outputs(config.outputs.output, configuration_of(config, None))
+    files, last = file_outputs(config, evaluate)
+    outputs = [*others, *display.progress, *plugins, *files, *display.closing(evaluate)]
+    if recording is not None:
+        outputs += [recording, *recording.reports]
+    return [*outputs, *last]
+
+
+def file_outputs(config: RunConfig, evaluate: EvaluateRequirements) -> tuple[list[Output], list[Output]]:
+    """Return the outputs that write files: those before the summary, and those after all others. Raises ObswarmError if
+    a file cannot be written."""
+    wanted = config.outputs
+    if wanted.csv_full_history and not wanted.csv:
+        raise ObswarmError(f"{config.label('csv_full_history')} needs --csv PREFIX, the path of the files.")
+    files: list[Output] = []
+    if wanted.csv:
+        files.append(CsvFiles(wanted.csv, wanted.csv_full_history, report_percentiles()))
+    if wanted.junit:
+        files.append(JUnitResult(wanted.junit, evaluate))
+    if wanted.json_file == wanted.stats_json == STANDARD_OUTPUT:
+        raise ObswarmError("--json - and --json-file - would both be on standard output; write one of them to a file.")
+    if wanted.stats_json:
+        files.append(StatsJson(wanted.stats_json))
+    return files, [JsonResult(wanted.json_file, evaluate)] if wanted.json_file else []
 
 
 class JsonResult(Output):
