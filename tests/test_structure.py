@@ -170,8 +170,8 @@ SET_FROM_OUTSIDE = {
     },
     "objects of other libraries, which have no other way": {
         ("api/options.py", "action.required"),
-        ("cli/commands.py", "error.args"),
-        ("cli/file_option.py", "error.param_hint"),
+        ("cli/places.py", "error.args"),
+        ("cli/file_option.py", "ctx.default_map"),
         ("cli/tracebacks.py", "sys.excepthook"),
         ("cli/tracebacks.py", "gevent.get_hub().exception_stream"),
         ("demo/site.py", "self._local.connection"),

@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 import click
 from click.shell_completion import CompletionItem
 
-from obswarm.cli.places import places_of, with_place
-from obswarm.errors import ObswarmError
-
 
 class CommandRow(NamedTuple):
     """Where a command is, and what lists of commands show of it."""
@@ -19,15 +16,19 @@ class CommandRow(NamedTuple):
     """Module below obswarm.cli, and the command's name in it."""
     short_help: str
     """The first sentence of the command's help."""
+    runs_load_tests: bool = False
+    """Whether it takes a load-test file, and Locust's forms of options."""
     hidden: bool = False
 
 
 COMMANDS = {
     "demo": CommandRow("demo:demo", "Run a demo: a load test that overloads an embedded site."),
-    "run": CommandRow("run:run", "Run a load test."),
-    "find-limit": CommandRow("find_limit:find_limit", "Find the highest load that meets the requirements."),
-    "config": CommandRow("config:config", "Show the settings of a run, and their origins."),
-    "master": CommandRow("master:master", "Run a load test on workers of other machines."),
+    "run": CommandRow("run:run", "Run a load test.", runs_load_tests=True),
+    "find-limit": CommandRow(
+        "find_limit:find_limit", "Find the highest load that meets the requirements.", runs_load_tests=True
+    ),
+    "config": CommandRow("config:config", "Show the settings of a run, and their origins.", runs_load_tests=True),
+    "master": CommandRow("master:master", "Run a load test on workers of other machines.", runs_load_tests=True),
     "worker": CommandRow("worker:worker", "Run users for a master, and report statistics to it."),
     "runs": CommandRow("runs_show:runs", "List, show, tag, export and remove stored runs."),
     "report": CommandRow("report:report", "Write the report of a run as one HTML file."),
@@ -98,11 +99,7 @@ class _InOrder(click.Group):
 
 
 class RootCommand(click.Group):
-    """The command `obswarm`, which lists its commands in help and completion without importing them.
-
-    In errors of its commands that begin with an option, that is replaced by the key of obswarm.toml or the environment
-    variable if the value is from there.
-    """
+    """The command `obswarm`, which lists its commands in help and completion without importing them."""
 
     def __init__(self, name: str | None = None, *, rows: Mapping[str, CommandRow], **settings: Any) -> None:
         super().__init__(name, CommandsOnDemand(rows), **settings)
@@ -119,21 +116,3 @@ class RootCommand(click.Group):
             *(CompletionItem(each.name, help=each.get_short_help_str()) for each in commands if not each.hidden),
             *click.Command.shell_complete(self, ctx, incomplete),
         ]
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.BadParameter as error:
-            place = places_of(ctx).get(str(error.param_hint))
-            if place is None:
-                raise
-            raise ObswarmError(f"{place}: {error.message}") from None
-        except click.UsageError as error:
-            text = with_place(ctx, error.message)
-            if text == error.message:
-                raise
-            raise ObswarmError(text) from None
-        except ObswarmError as error:
-            if error.args and isinstance(error.args[0], str):
-                error.args = (with_place(ctx, error.args[0]), *error.args[1:])
-            raise

@@ -1,11 +1,12 @@
 """Origins of click's values: resolves options that exclude each other by the precedence of their sources, and labels
 each value with its source for messages."""
 
+import math
+
 import click
 from click.core import ParameterSource
 
 from obswarm.cli.file_option import FileOption
-from obswarm.cli.places import places_of
 from obswarm.cli.settings import file_label
 from obswarm.config import SETTINGS, Origin, Source
 from obswarm.streams import echo
@@ -17,13 +18,23 @@ _SOURCES = {
 }
 
 
-def resolve_exclusions(ctx: click.Context) -> None:
-    """Reset options that exclude each other, but for the one of the highest precedence. Raises click.UsageError if two
-    have the same."""
+def resolve_precedence(ctx: click.Context) -> None:
+    """Reset options that exclude each other, but for the one of the highest precedence, and a configured load test if
+    the command line names another one. Raises click.UsageError if two have the same precedence."""
+    named = any(text.endswith(".py") and not text.startswith("-") for text in ctx.params.get("arguments", ()))
+    if named and _source_of(ctx, "files") is not Source.COMMAND_LINE:
+        _forget(ctx, "files")
     for each in SETTINGS.values():
         for other in each.excludes:
             if each.name in ctx.params and other in ctx.params:
                 _exclude(ctx, each.name, other)
+
+
+def check_numbers(ctx: click.Context) -> None:
+    """Raise click.BadParameter for a number that is not finite, which click's ranges let pass."""
+    for name, value in ctx.params.items():
+        if name in SETTINGS and isinstance(value, float) and not math.isfinite(value):
+            raise click.BadParameter(f"{value} is not a finite number.", ctx, _option(ctx, name))
 
 
 def origins_of(ctx: click.Context) -> dict[str, Origin]:
@@ -32,12 +43,10 @@ def origins_of(ctx: click.Context) -> dict[str, Origin]:
     return {name: Origin(_source_of(ctx, name), _label_of(ctx, name)) for name in given}
 
 
-def forget(ctx: click.Context, name: str) -> None:
+def _forget(ctx: click.Context, name: str) -> None:
     """Reset an option to its default, because a value of higher precedence replaces it."""
-    option = _option(ctx, name)
     ctx.params[name] = SETTINGS[name].default
     ctx.set_parameter_source(name, ParameterSource.DEFAULT)
-    places_of(ctx).pop(option.long, None)
 
 
 def _exclude(ctx: click.Context, own: str, other: str) -> None:
@@ -52,7 +61,7 @@ def _exclude(ctx: click.Context, own: str, other: str) -> None:
         )
     nearer, farther = (own, other) if ranks[0] > ranks[1] else (other, own)
     echo(f"Note: {_label_of(ctx, farther)} is not used, because of {_label_of(ctx, nearer)}.", err=True)
-    forget(ctx, farther)
+    _forget(ctx, farther)
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:

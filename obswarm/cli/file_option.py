@@ -4,8 +4,8 @@ The key in the file is the long option's name with underscores. Options of the c
 top level of the file, options of another command in a table named after it (obswarm.cli.settings).
 """
 
+import math
 import os
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -46,28 +46,18 @@ class FileOption(click.Option):
         names = [self.envvar] if isinstance(self.envvar, str) else [*(self.envvar or ())]
         return next((name for name in names if os.environ.get(name)), names[0] if names else "")
 
-    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
-        value, source = super().consume_value(ctx, opts)
-        if source not in (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT):
-            found = settings.file_value(ctx, self)
-            if found is None:
-                return value, source
-            value, source = found, ParameterSource.DEFAULT_MAP
-        # Before parsing, which may fail with a message that contains the value.
-        register_setting(self.long, value)
-        settings.note_place(ctx, self, source)
-        return value, source
-
-    def process_value(self, ctx: click.Context, value: Any) -> Any:
+    def get_default(self, ctx: click.Context, call: Any = True) -> Any:
+        # click would take one from the default_map first; but --help shows the same defaults in every folder.
+        values, ctx.default_map = ctx.default_map, None
         try:
-            return super().process_value(ctx, value)
-        except click.BadParameter as error:
-            source = ctx.get_parameter_source(str(self.name))
-            if source is ParameterSource.DEFAULT_MAP:
-                raise ObswarmError(f"{settings.place_of(ctx, self)}: {error.message}") from None
-            if source is ParameterSource.ENVIRONMENT:
-                error.param_hint = f"{self.variable} (environment)"
-            raise
+            return super().get_default(ctx, call)
+        finally:
+            ctx.default_map = values
+
+    def get_error_hint(self, ctx: click.Context | None, *more: Any) -> str:
+        if ctx is not None and ctx.get_parameter_source(str(self.name)) is ParameterSource.ENVIRONMENT:
+            return f"{self.variable} (environment)"
+        return super().get_error_hint(ctx, *more)
 
     @cached_property
     def takes_numbers(self) -> bool:
@@ -87,9 +77,11 @@ class FileOption(click.Option):
             list_of_texts(where, value)
         given = self.from_toml(where, value)
         try:
-            self.type_cast_value(ctx, given)
+            parsed = self.type_cast_value(ctx, given)
         except click.BadParameter as error:
             raise ObswarmError(f"{where}: {error.message}") from None
+        if isinstance(parsed, float) and not math.isfinite(parsed):
+            raise ObswarmError(f"{where}: {parsed} is not a finite number.")
 
     def from_toml(self, where: str, value: Any) -> Any:
         """Return a value of the file in the form of the command line. Raises ObswarmError for a wrong type."""
@@ -112,3 +104,12 @@ class FileOption(click.Option):
         if not isinstance(value, accepted) or isinstance(value, bool):
             raise ObswarmError(f"{where} is {settings.kind_of(value)}; it has to be {expected}.")
         return str(value)
+
+
+class SecretOption(FileOption):
+    """An option whose value is or contains a secret, such as the password of a URL; it is redacted in all texts."""
+
+    def process_value(self, ctx: click.Context, value: Any) -> Any:
+        # Before parsing, which may fail with a message that contains the value.
+        register_setting(self.long, value)
+        return super().process_value(ctx, value)

@@ -16,7 +16,7 @@ from obswarm.app.recording import open_store
 from obswarm.cli.limit_table import print_limit
 from obswarm.cli.option_types import duration as parse_duration
 from obswarm.cli.run import all_run_options, config_of, of_master
-from obswarm.cli.run_command import LoadTestCommand, arguments_argument, load_test_command
+from obswarm.cli.run_command import arguments_argument, load_test_command
 from obswarm.cli.terminal import TerminalDisplay
 from obswarm.cli.text_console import TextConsole, plain, stdout_console
 from obswarm.config import MOST_USERS, RunConfig
@@ -52,7 +52,7 @@ def _load(text: str) -> _Load:
     return _Load(float(users), False)
 
 
-@load_test_command(LoadTestCommand)
+@load_test_command()
 @arguments_argument
 @click.option(
     "--from",

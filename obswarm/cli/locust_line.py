@@ -3,12 +3,14 @@ whether a process is a master or a worker, which here is a command."""
 
 import argparse
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple, NoReturn
 
 import click
 
 from obswarm.api import LoadTestParser
+from obswarm.cli.settings import TopLevelCommand
 from obswarm.config import given_to_locust, read_document
 from obswarm.config.locust_conf import bind_address_of, is_true
 from obswarm.config.toml_file import current_folder
@@ -20,6 +22,8 @@ MASTER, WORKER = "master", "worker"
 _TAGS = ("-T", "--tags", "-E", "--exclude-tags")
 _CONFIG_USERS = "--config-users"
 _BIND_HOST, _BIND_PORT = "--master-bind-host", "--master-bind-port"
+_ROLES = (f"--{MASTER}", f"--{WORKER}")
+_FORMS = (*_TAGS, _CONFIG_USERS)
 
 
 class Role(NamedTuple):
@@ -35,7 +39,8 @@ def role_of(arguments: Sequence[str]) -> Role | None:
     line = list(arguments)
     is_ours = any(_is_address(line, i) or text.startswith("--master=") for i, text in enumerate(line))
     on_line = [f"--{role}" in line and not is_ours for role in (MASTER, WORKER)]
-    chosen = on_line if any(on_line) else [not is_ours and _is_chosen(role, line) for role in (MASTER, WORKER)]
+    named = _value_of("--config", line)
+    chosen = on_line if any(on_line) else [not is_ours and _is_chosen(role, named) for role in (MASTER, WORKER)]
     if all(chosen):
         raise click.UsageError("--master and --worker exclude each other; leave one of them out.")
     if chosen[0]:
@@ -48,13 +53,14 @@ def _is_address(line: Sequence[str], i: int) -> bool:
     return line[i] == "--master" and i + 1 < len(line) and is_url(line[i + 1])
 
 
-def _is_chosen(role: str, line: Sequence[str]) -> bool:
-    """Whether the environment or a file of Locust's makes the process a master or a worker."""
+def _is_chosen(role: str, named: str | None) -> bool:
+    """Whether the environment or a file of Locust's makes the process a master or a worker. `named` is the file of
+    --config."""
     variable = f"LOCUST_MODE_{role.upper()}"
     text = os.environ.get(variable, "")
     where = f"{variable} (environment)"
     if not text:
-        document = read_document(_value_of("--config", line), current_folder())
+        document = read_document(named, current_folder())
         if document is None or role not in document.cluster:
             return False
         text, where = document.cluster[role], f"{document.where}{role}"
@@ -106,8 +112,32 @@ def _worker_arguments(options: argparse.Namespace) -> Iterator[str]:
         yield str(file)
 
 
-def translated(arguments: Sequence[str], command: click.Command) -> list[str]:
-    """Return a command line with Locust's forms of options in those of a command."""
+def translated(line: Sequence[str], commands: Mapping[str, click.Command]) -> list[str]:
+    """Return the command line with what Locust writes in another way in obswarm's forms, or another command if it makes
+    the process a master or a worker. One without such forms is returned as it is. Raises click.UsageError, and
+    ObswarmError for a file that cannot be read."""
+    command = commands[line[0]]
+    if not isinstance(command, TopLevelCommand):
+        return [*line]
+    given = {text.partition("=")[0] for text in line}
+    if command.name == "run":
+        named = next((text[len("--config=") :] for text in line if text.startswith("--config=")), None)
+        named = dict(pairwise(line)).get("--config", named)
+        if not given.isdisjoint(_ROLES) or any(_is_chosen(role, named) for role in (MASTER, WORKER)):
+            role = role_of(line[1:])
+            if role is not None:
+                return translated([role.command, *role.arguments], commands)
+    json_is_flag = any(
+        text == "--json" and (after.startswith("-") or after.endswith(".py"))
+        for text, after in pairwise([*line, STANDARD_OUTPUT])
+    )
+    if json_is_flag or not given.isdisjoint(_FORMS) or any("--bind" in param.opts for param in command.params):
+        return [line[0], *_translated_forms(line[1:], command)]
+    return [*line]
+
+
+def _translated_forms(arguments: Sequence[str], command: click.Command) -> list[str]:
+    """Return arguments with Locust's forms of options in those of a command."""
     options = {name for param in command.params for name in param.opts}
     line = list(arguments)
     result: list[str] = []

@@ -10,16 +10,20 @@ import click
 from obswarm import __version__, open_files
 from obswarm.app import exit_codes
 from obswarm.cli.commands import COMMANDS, RootCommand
+from obswarm.cli.file_values import FileValues
 from obswarm.cli.tracebacks import escape_tracebacks
 from obswarm.errors import ObswarmError, reason_of
 from obswarm.streams import discard, open_standard_streams, echo_error, echo_lines
 from obswarm.temporary import remove_abandoned
 
+_values = FileValues()
+"""Of the one command line of this process."""
+
 
 @click.group(
     cls=RootCommand,
     rows=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "default_map": _values},
     epilog="Begin with `obswarm demo`, which needs no other software, or with `obswarm run` and a load-test file.",
 )
 @click.version_option(__version__, "-V", "--version", prog_name="obswarm")
@@ -35,14 +39,18 @@ def main() -> None:
     # They may contain secrets of a run.
     remove_abandoned()
     try:
-        code = cli.main(prog_name="obswarm", standalone_mode=False)
-    except ObswarmError as error:
-        echo_error(error)
-        code = exit_codes.USAGE
-    except click.ClickException as error:
-        text = StringIO()
-        error.show(text)
-        echo_lines(text.getvalue().rstrip("\n"), err=True)
+        line = sys.argv[1:]
+        row = COMMANDS.get(line[0]) if line else None
+        if row is not None and row.runs_load_tests:
+            # Other commands need no options of Locust.
+            from obswarm.cli.locust_line import translated
+
+            line = translated(line, cli.commands)
+        code = cli.main(line, prog_name="obswarm", standalone_mode=False)
+    except (ObswarmError, click.ClickException) as error:
+        from obswarm.cli.places import with_origin
+
+        _show(with_origin(error, _values.context))
         code = exit_codes.USAGE
     except click.Abort:
         code = exit_codes.INTERRUPTED
@@ -57,6 +65,15 @@ def main() -> None:
         discard(sys.stdout)
         code = exit_codes.USAGE
     sys.exit(code if isinstance(code, int) else exit_codes.OK)
+
+
+def _show(error: Exception) -> None:
+    if not isinstance(error, click.ClickException):
+        echo_error(error)
+        return
+    text = StringIO()
+    error.show(text)
+    echo_lines(text.getvalue().rstrip("\n"), err=True)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """Parsers of option values. Their errors contain a valid example."""
 
 import ipaddress
-import math
 import re
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from obswarm.json_text import to_json
 from obswarm.sanitize import is_clean
 from obswarm.units import format_bytes, parse_duration
 
-HIGHEST_RATE = 100_000.0
 MOST_BUNDLE_BYTES = LARGEST_FRAME_BYTES * 3 // 4
 
 
@@ -81,17 +79,6 @@ def duration(text: str) -> float:
     if seconds == 0:
         raise click.BadParameter("it has to be longer than 0s.")
     return seconds
-
-
-def rate(text: str) -> float:
-    """Parse a number of users per second, above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a number.") from None
-    if not math.isfinite(number) or not 0 < number <= HIGHEST_RATE:
-        raise click.BadParameter(f"{text} users per second; it has to be above 0 and at most {HIGHEST_RATE:,.0f}.")
-    return number
 
 
 def share(text: str) -> float:

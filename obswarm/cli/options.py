@@ -6,9 +6,13 @@ from typing import Any, TypeVar, get_args, get_origin
 
 import click
 
-from obswarm.cli.file_option import FileOption
+from obswarm.cli.file_option import FileOption, SecretOption
 from obswarm.config import SETTINGS, locust_conf, setting_text
+from obswarm.redact import is_header_name, is_secret_name
 from obswarm.stack import DEFAULT_PROJECT
+
+_WITH_SECRETS = ("URL", "JSON", "VALUE")
+"""Words in the metavar of options whose values may contain a URL with a password."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -19,7 +23,9 @@ def option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     long = next(name for name in names if name.startswith("--"))
     settings.setdefault("envvar", "OBSWARM_" + long.lstrip("-").split("/")[0].replace("-", "_").upper())
     settings.setdefault("show_envvar", False)
-    return click.option(*names, cls=FileOption, **settings)
+    metavar = settings.get("metavar") or ""
+    is_secret = is_secret_name(long) or is_header_name(long) or any(word in metavar for word in _WITH_SECRETS)
+    return click.option(*names, **{"cls": SecretOption if is_secret else FileOption, **settings})
 
 
 shared_option = partial(option, shared=True)
@@ -40,7 +46,7 @@ def run_option(*names: str, **settings: Any) -> Callable[[Command], Command]:
     elif get_origin(each.type) is tuple and get_args(each.type)[-1] is Ellipsis:
         settings["multiple"] = True
     if "type" not in settings and each.limits is not None:
-        settings["type"] = click.IntRange(*each.limits)
+        settings["type"] = (click.FloatRange if each.is_rate else click.IntRange)(*each.limits, min_open=each.is_rate)
     if "type" not in settings and each.choices is not None:
         settings["type"] = click.Choice(each.choices, case_sensitive=each.name != "loglevel")
     if each.default not in (None, (), False) and "default" not in settings:

@@ -12,17 +12,18 @@ from obswarm.app.build import build_run
 from obswarm.app.masters import Master, find_master
 from obswarm.app.planning import build_plan, names_a_file
 from obswarm.app.rate_query import with_queried_rate
-from obswarm.cli.configure import origins_of
+from obswarm.cli.configure import check_numbers, origins_of, resolve_precedence
 from obswarm.cli.guard_options import guard_options
 from obswarm.cli.locust_options import locust_master_options, locust_options
 from obswarm.cli.option_types import http_url, workers
 from obswarm.cli.options import Command, project_option, run_option, with_options
-from obswarm.cli.run_command import RunOrRole, arguments_argument, listed, load_test_command
+from obswarm.cli.run_command import arguments_argument, listed, load_test_command
 from obswarm.cli.run_options import balance_option, listing_options, run_options, store_options
 from obswarm.cli.settings import file_config_of
 from obswarm.cli.terminal import TerminalDisplay
 from obswarm.cli.web_options import start_options
 from obswarm.config import SETTINGS, RunConfig
+from obswarm.streams import STANDARD_OUTPUT, results_apart
 
 _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_options,
@@ -60,13 +61,18 @@ def all_run_options(command: Command) -> Command:
 
 
 def config_of(ctx: click.Context) -> RunConfig:
-    """Return the configuration of a run from command line, environment and obswarm.toml. Raises ObswarmError."""
+    """Return the configuration of a run from command line, environment and obswarm.toml. If standard output is for
+    results, other output goes to standard error until the command ends. Raises ObswarmError, and click.UsageError."""
+    check_numbers(ctx)
+    resolve_precedence(ctx)
     values = {name: ctx.params[name] for name in SETTINGS if name in ctx.params}
-    return RunConfig.of(values, origins_of(ctx), file_config_of(ctx))
+    config = RunConfig.of(values, origins_of(ctx), file_config_of(ctx))
+    if STANDARD_OUTPUT in (config.outputs.json_file, config.outputs.stats_json):
+        ctx.with_resource(results_apart())
+    return config
 
 
 @load_test_command(
-    RunOrRole,
     epilog="Every option can also be set by an environment variable: --spawn-rate by OBSWARM_SPAWN_RATE.",
 )
 @arguments_argument

@@ -1,54 +1,26 @@
 """The base of all commands that run a load test."""
 
-import difflib
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 
 from obswarm.api import TaskSet, User, events, make_parser
-from obswarm.app.planning import UnknownOption, load_test
-from obswarm.cli.configure import forget, resolve_exclusions
-from obswarm.cli.locust_line import role_of, translated
-from obswarm.cli.locust_options import INSTEAD, INSTEAD_OF_MASTERS
+from obswarm.app.planning import load_test
 from obswarm.cli.settings import TopLevelCommand
 from obswarm.config import RunConfig
 from obswarm.engine import load
 from obswarm.sanitize import escape_lines
-from obswarm.streams import STANDARD_OUTPUT, echo, results_apart
+from obswarm.streams import echo
 
 _INDENT = "  "
 
 
 class LoadTestCommand(TopLevelCommand):
     """A command with a load-test file. Its --help, with a file, also lists the options that the load test defines."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        left = super().parse_args(ctx, translated(args, self))
-        resolve_exclusions(ctx)
-        named = any(text.endswith(".py") and not text.startswith("-") for text in ctx.params["arguments"])
-        if named and ctx.get_parameter_source("files") is not ParameterSource.COMMANDLINE:
-            # A file on the command line takes precedence over one from the environment or obswarm.toml.
-            forget(ctx, "files")
-        return left
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            with results_apart() if _results_are_on_stdout(ctx) else nullcontext():
-                return super().invoke(ctx)
-        except UnknownOption as error:
-            if error.option in INSTEAD:
-                raise click.UsageError(f"{error.option} is an option of Locust. {INSTEAD[error.option]}", ctx) from None
-            if error.option in INSTEAD_OF_MASTERS:
-                raise click.UsageError(f"{error.option}: {INSTEAD_OF_MASTERS[error.option]}", ctx) from None
-            known = [text for param in self.params for text in param.opts] + [*error.of_loadtest]
-            nearest = difflib.get_close_matches(error.option, known, 3)
-            raise click.NoSuchOption(error.option, possibilities=nearest, ctx=ctx) from None
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_epilog(ctx, formatter)
@@ -61,30 +33,10 @@ class LoadTestCommand(TopLevelCommand):
             formatter.write(escape_lines(f"\nOptions of {arguments[0]}:{listing}"))
 
 
-class RunOrRole(LoadTestCommand):
-    """`obswarm run`, which becomes the command for a master or a worker if Locust's options make it one."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        role = role_of(args)
-        if role is None or parent is None or not isinstance(parent.command, click.Group):
-            return super().make_context(info_name, args, parent, **extra)
-        command = parent.command.get_command(parent, role.command)
-        assert command is not None
-        return command.make_context(role.command, role.arguments, parent, **extra)
-
-
-def _results_are_on_stdout(ctx: click.Context) -> bool:
-    return STANDARD_OUTPUT in (ctx.params.get("json_file"), ctx.params.get("stats_json"))
-
-
-def load_test_command(
-    cls: type[LoadTestCommand] = LoadTestCommand, **settings: Any
-) -> Callable[[Callable[..., Any]], click.Command]:
+def load_test_command(**settings: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """Return click.command for a command that takes a load-test file, user classes, and the load test's options."""
     return click.command(
-        cls=cls,
+        cls=LoadTestCommand,
         context_settings={"ignore_unknown_options": True, "help_option_names": ["-h", "--help"]},
         options_metavar="[OPTIONS]",
         **settings,

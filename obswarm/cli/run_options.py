@@ -5,13 +5,13 @@ from typing import Any
 
 from obswarm.cli.access import access_options
 from obswarm.cli.arrival_options import arrival_options
+from obswarm.cli.file_option import SecretOption
 from obswarm.cli.option_types import (
     NAMES,
     UserConfig,
     duration,
     duration_or_zero,
     listening_address,
-    rate,
     share,
     stages,
     target_host,
@@ -28,6 +28,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--loadtest",
         "--locustfile",
         "files",
+        cls=SecretOption,
         metavar="FILE",
         help="Load-test file; repeatable, or separated by commas. A folder stands for the Python files in it; an http"
         " or https URL is downloaded.",
@@ -58,7 +59,6 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
     run_option(
         "-r",
         "--spawn-rate",
-        type=rate,
         metavar="FLOAT",
         help="Users to start per second.",
     ),

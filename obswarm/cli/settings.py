@@ -4,10 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, cast
 
 import click
-from click.core import ParameterSource
 
 from obswarm.api import ObswarmError
-from obswarm.cli.places import places_of
 from obswarm.config import FileConfig, check_keys, file_config
 from obswarm.config.toml_file import KEYS, Document, current_folder, read_document
 
@@ -102,16 +100,6 @@ def place_of(ctx: click.Context, option: TomlOption) -> str:
     assert document is not None
     section = "" if _values(ctx, option, document) is document.values else f"[{ctx.command.name}] "
     return f"{document.where_of(option.key)}{section}{option.key}"
-
-
-def note_place(ctx: click.Context, option: TomlOption, source: ParameterSource) -> None:
-    """Store the place that an option's value is from, for messages."""
-    places = places_of(ctx)
-    places.pop(option.long, None)
-    if source is ParameterSource.DEFAULT_MAP:
-        places[option.long] = place_of(ctx, option)
-    elif source is ParameterSource.ENVIRONMENT:
-        places[option.long] = option.variable
 
 
 def _document(ctx: click.Context) -> Document | None:

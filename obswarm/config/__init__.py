@@ -5,6 +5,7 @@ from obswarm.on_demand import imported_on_demand
 with imported_on_demand(__name__):
     from obswarm.config.merge import at_service, for_client, useless_settings
     from obswarm.config.run_config import (
+        HIGHEST_SPAWN_RATE,
         LOG_LEVELS,
         MOST_USERS,
         MOST_WORKERS,
@@ -22,6 +23,7 @@ with imported_on_demand(__name__):
     from obswarm.config.wire import BadConfig, from_master, from_wire, to_wire, to_workers
 
 __all__ = [
+    "HIGHEST_SPAWN_RATE",
     "LOG_LEVELS",
     "MOST_USERS",
     "MOST_WORKERS",

@@ -16,6 +16,8 @@ from obswarm.config.setting import Origin, Scope, Setting, Source, setting, sett
 
 MOST_USERS = 1_000_000
 MOST_WORKERS = 1_024
+HIGHEST_SPAWN_RATE = 100_000
+"""Users per second."""
 STORE_FOLDER = ".obswarm"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -52,7 +54,7 @@ class LoadConfig:
     equal_weights: bool = setting(False, scope=Scope.WORKERS)
     host: str | None = setting(None, scope=Scope.WORKERS)
     users: int | None = setting(None, limits=(1, MOST_USERS), unset=str(defaults.USERS))
-    spawn_rate: float | None = setting(None, unset=f"{defaults.SPAWN_RATE:g}")
+    spawn_rate: float | None = setting(None, limits=(0, HIGHEST_SPAWN_RATE), unset=f"{defaults.SPAWN_RATE:g}")
     run_time: float | None = setting(None, unit="seconds", unset="run until stopped")
     stages: tuple[StageValue, ...] | None = setting(None, excludes=("users", "spawn_rate"))
     arrival_rate: str | None = setting(None, scope=Scope.WORKERS, excludes=("users", "spawn_rate", "stages"))

@@ -1,5 +1,6 @@
 """Metadata of a setting: its names, the processes that need it, its default and limits, and the origin of its value."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -45,8 +46,9 @@ class Setting:
 
     `name` is unique in the whole RunConfig, and the key in the store; `path` is its attribute path. `needs` is the
     setting without which this one has no effect; with `redirects`, this setting determines, too, where requests are
-    sent. `limits` are the lowest and the highest value; `unit` is `seconds`, `bytes`, `file` for the path of a file
-    that is written, or empty; `unset` describes the default in words if the value is None.
+    sent. `limits` are the lowest and the highest value; a rate has to be above the lowest one. `unit` is `seconds`,
+    `bytes`, `file` for the path of a file that is written, or empty; `unset` describes the default in words if the
+    value is None.
     """
 
     name: str
@@ -72,6 +74,16 @@ class Setting:
     def travels(self) -> bool:
         """Whether a client sends it to a master service."""
         return self.scope in (Scope.WORKERS, Scope.RUN)
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the value is a rate, which has to be above the lower limit."""
+        return bool(self.type == float | None)
+
+    def allows(self, value: float) -> bool:
+        """Whether a number is within the limits."""
+        lowest, highest = self.limits or (-math.inf, math.inf)
+        return lowest <= value <= highest and not (self.is_rate and value == lowest)
 
     @property
     def key(self) -> str:

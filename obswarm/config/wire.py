@@ -75,10 +75,10 @@ def _check_limits(config: RunConfig) -> None:
         value = config.value(each.name)
         if each.choices is not None and value is not None and value.upper() not in map(str.upper, each.choices):
             raise BadConfig(f"{each.name} is not one of {', '.join(each.choices)}")
-        if each.limits is not None and value is not None and not each.limits[0] <= value <= each.limits[1]:
-            raise BadConfig(f"{each.name} is not from {each.limits[0]:,} to {each.limits[1]:,}")
         if isinstance(value, float) and (value < 0 or not math.isfinite(value)):
             raise BadConfig(f"{each.name} is negative or not finite")
+        if each.limits is not None and value is not None and not each.allows(value):
+            raise BadConfig(f"{each.name} is not from {each.limits[0]:,} to {each.limits[1]:,}")
 
 
 def _plain(value: Any) -> Any:

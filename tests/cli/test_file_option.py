@@ -12,12 +12,14 @@ import pytest
 from obswarm.api import ObswarmError
 from obswarm.app.guards_setup import guards_of
 from obswarm.app.sources import targets_of
+from obswarm.cli.configure import resolve_precedence
 from obswarm.cli.file_option import FileOption
 from obswarm.cli.main import cli
 from obswarm.cli.run import config_of
 from obswarm.cli.settings import SectionCommand, TopLevelCommand, commands_of, options_of, top_level_options
 from obswarm.config import SETTINGS, RunConfig, for_client, read_file_config
 from obswarm.guards import configured_guards
+from tests.support.refusals import refusal
 
 SAMPLES = (
     "90",
@@ -51,7 +53,10 @@ def parsed(command: str, *arguments: str, toml: str | None = None) -> click.Cont
     if toml is not None:
         Path("obswarm.toml").write_text(toml)
     required = ["--master", "127.0.0.1"] if command == "worker" and "--master" not in arguments and toml is None else []
-    return COMMANDS[command].make_context(command, [*required, *arguments], parent=click.Context(cli, info_name="x"))
+    with click.Context(cli, info_name="x", **cli.context_settings) as parent:
+        ctx = COMMANDS[command].make_context(command, [*required, *arguments], parent=parent)
+    resolve_precedence(ctx)
+    return ctx
 
 
 def sample_of(command: click.Command, option: FileOption) -> str:
@@ -187,7 +192,7 @@ def test_a_duration_is_a_text_or_a_number_of_seconds(value: str) -> None:
         ("headless = 'yes'", "obswarm.toml: headless is a text; it has to be true or false."),
         ("run_time = -5", "obswarm.toml: run_time: '-5' is not a duration"),
         ("run_time = inf", "obswarm.toml: run_time: 'inf' is not a duration"),
-        ("spawn_rate = nan", "obswarm.toml: spawn_rate: nan users per second"),
+        ("spawn_rate = nan", "obswarm.toml: spawn_rate: nan is not a finite number."),
         ("loglevel = 'LOUD'", "obswarm.toml: loglevel: 'LOUD' is not one of"),
         ("remote_write_token = 1234567", "obswarm.toml: remote_write_token is a number; it has to be a text."),
         ("tags = ['a', 5]", "obswarm.toml: tags is a number; it has to be a list of texts."),
@@ -241,9 +246,7 @@ def test_errors_about_an_option_name_the_origin_of_its_value(key, value, expecte
     option = "--" + key.replace("_", "-")
 
     def said(*more: str) -> str:
-        with pytest.raises((ObswarmError, click.UsageError)) as error:
-            cli.main([*arguments, *more], standalone_mode=False)
-        return error.value.format_message() if isinstance(error.value, click.ClickException) else str(error.value)
+        return refusal(*arguments, *more)
 
     assert f"{option}{expected}" in said(option, value)
     monkeypatch.setenv(f"OBSWARM_{key.upper()}", value)

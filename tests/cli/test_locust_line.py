@@ -9,8 +9,6 @@ from obswarm.cli.locust_line import Role, role_of, translated
 from obswarm.cli.main import cli
 from obswarm.errors import ObswarmError
 
-RUN, MASTER = cli.commands["run"], cli.commands["master"]
-
 
 @pytest.fixture(autouse=True)
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -43,7 +41,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_forms_of_options(line: str, ours: str) -> None:
-    assert "|".join(translated(line.split(), RUN)) == ours
+    assert "|".join(translated(["run", *line.split()], cli.commands)[1:]) == ours
 
 
 @pytest.mark.parametrize(
@@ -59,7 +57,7 @@ def test_forms_of_options(line: str, ours: str) -> None:
 def test_addresses_of_a_master(line: str, ours: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if not line:
         monkeypatch.setenv("LOCUST_MASTER_BIND_PORT", "7")
-    assert "|".join(translated(line.split(), MASTER)) == ours
+    assert "|".join(translated(["master", *line.split()], cli.commands)[1:]) == ours
 
 
 @pytest.mark.parametrize(
@@ -124,9 +122,14 @@ def test_what_excludes_each_other() -> None:
 
 
 def test_a_run_becomes_another_command() -> None:
-    ctx = RUN.make_context("run", ["--worker", "--master-port", "7"], click.Context(cli, info_name="obswarm"))
-    assert (ctx.command.name, ctx.params["master"]) == ("worker", ("127.0.0.1", 7))
-    line = ["load.py", "--master", "--expect-workers", "4", "--expect-workers-max-wait", "0"]
-    ctx = RUN.make_context("run", line, click.Context(cli, info_name="obswarm"))
-    assert (ctx.command.name, ctx.params["expect_workers"]) == ("master", 4)
-    assert ctx.params["expect_workers_max_wait"] is None
+    line = translated(["run", "--worker", "--master-port", "7"], cli.commands)
+    assert line == ["worker", "--master=127.0.0.1:7", "--loglevel=INFO"]
+    line = translated(["run", "load.py", "--master", "--expect-workers", "4", "-T", "a", "b"], cli.commands)
+    assert line == ["master", "load.py", "--expect-workers", "4", "-T", "a b"]
+    ctx = cli.commands["master"].make_context("master", line[1:], click.Context(cli, info_name="obswarm"))
+    assert (ctx.params["expect_workers"], ctx.params["tags"]) == (4, ("a b",))
+
+
+@pytest.mark.parametrize("line", ["", "load.py -u 5 --json r.json", "--stop-when x --json=- -- -T a"])
+def test_a_line_without_forms_of_locust_is_left_as_it_is(line: str) -> None:
+    assert translated(["run", *line.split()], cli.commands) == ["run", *line.split()]

@@ -12,8 +12,7 @@ import pytest
 import obswarm
 import obswarm.cli.run  # what is imported later would be in the trace
 from obswarm.app.session import RunSession
-from obswarm.cli.file_option import FileOption
-from obswarm.cli.main import cli
+from obswarm.cli.main import main
 from obswarm.config import RunConfig
 from tests.support.programs import ROOT
 
@@ -44,25 +43,24 @@ class Function(NamedTuple):
     name: str
 
 
+MAIN, RUN = Function("cli/main.py", "main"), Function("cli/run.py", "run")
+
+
 class Row(NamedTuple):
     functions: tuple[Function, ...]
     cells: tuple[str, ...]
 
 
-def rows() -> tuple[list[Row], list[Row]]:
-    """Return the rows of the two tables: what click calls, and the way from click's values on."""
+def rows() -> list[Row]:
+    """Return the rows of the table."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     section = text.partition("## The way of an option")[2].partition("\n## ")[0]
-    tables: list[list[Row]] = []
-    for table in re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE):
-        tables.append([])
-        for names, file, *cells in (
-            [cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]
-        ):
-            functions = tuple(Function(file.strip("`"), name) for name in re.findall(r"`([^`]+)`", names))
-            tables[-1].append(Row(functions, tuple(cells)))
-    parsing, way = tables
-    return parsing, way
+    (table,) = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    found = []
+    for names, file, *cells in ([cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]):
+        functions = tuple(Function(file.strip("`"), name) for name in re.findall(r"`([^`]+)`", names))
+        found.append(Row(functions, tuple(cells)))
+    return found
 
 
 def function_of(frame: FrameType) -> Function | None:
@@ -90,10 +88,12 @@ class Trace:
     means, by itself or in a list, in click's context or in a RunConfig."""
 
     def __init__(self, option: str) -> None:
-        self._option = option
         self._text, self._part, self._field = OPTIONS[option]
-        self.calls: list[tuple[Function, Function | None]] = []
-        """Each with the function of the package that has called it, or called what has called it."""
+        self.calls: list[Function] = []
+        self.stacks: dict[Function, list[Function]] = {}
+        """By function, the functions of the package that were running when it was called, and itself."""
+        self.started = 0
+        """The number of calls before that of the command."""
 
     def __enter__(self) -> "Trace":
         sys.setprofile(self._on_event)
@@ -106,28 +106,32 @@ class Trace:
         if event != "call" or (function := function_of(frame)) is None:
             return
         arguments = arguments_of(frame)
-        option = arguments.get("self")
-        if isinstance(option, FileOption) and getattr(option, "long", None) != self._option:
-            # Called with the values of all options.
-            return
         if frame.f_code.co_name == "__init__":
             # It has no attributes yet.
             arguments.pop("self", None)
         if any(self._is_in(each) for each in arguments.values()):
-            self.calls.append((function, self._caller(frame)))
+            if function == RUN:
+                self.started = len(self.calls)
+            self.calls.append(function)
+            self.stacks[function] = self._stack(frame)
 
     @staticmethod
-    def _caller(frame: FrameType) -> Function | None:
-        at = frame.f_back
-        while at is not None and (function_of(at) is None or function_of(at) == function_of(frame)):
+    def _stack(frame: FrameType) -> list[Function]:
+        found: list[Function] = []
+        at: FrameType | None = frame
+        while at is not None:
+            function = function_of(at)
+            if function is not None:
+                found.insert(0, function)
             at = at.f_back
-        return None if at is None else function_of(at)
+        return found
 
     def _is_in(self, value: Any, depth: int = 0) -> bool:
         if isinstance(value, RunConfig):
             return self._is_in(getattr(getattr(value, self._part), self._field))
-        if isinstance(value, click.Context):
-            value = [*value.params.values(), *value.args]
+        if isinstance(value, click.Context) and self.started:
+            # Before, it has what is parsed already while another option is parsed.
+            value = [*value.params.values()]
         if isinstance(value, dict):
             value = list(value.values())
         if isinstance(value, list | tuple):
@@ -138,30 +142,26 @@ class Trace:
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_passes_the_documented_functions_once_and_no_others_between(
+def test_an_option_passes_the_documented_functions_once_and_no_others(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "loadtest.py").write_text(LOADTEST)
     monkeypatch.setattr(RunSession, "execute", lambda session: (None, 0))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     line = ["run", "loadtest.py", "--headless", "--no-store", "--workers", "0", option, OPTIONS[option][0]]
-    with Trace(option) as trace:
-        cli.main(line, prog_name="obswarm", standalone_mode=False)
+    monkeypatch.setattr(sys, "argv", ["obswarm", *line])
+    with Trace(option) as trace, pytest.raises(SystemExit, match=r"^0$"):
+        main()
 
-    parsing, table = rows()
     column = list(OPTIONS).index(option)
-    way = [row for row in table if row.cells[column]]
-    functions = [function for row in way for function in row.functions]
+    functions = [function for row in rows() if row.cells[column] for function in row.functions]
     assert len(functions) <= 8
     assert len({function.file for function in functions}) <= 5
 
-    called = [function for function, _ in trace.calls]
-    assert [called.count(function) for function in functions] == [1] * len(functions)
-    assert sorted(functions, key=called.index) == functions, "in the order of the table"
-
-    types = {function for row in parsing for function in row.functions if function.file == "cli/option_types.py"}
-    click_calls = {function for row in parsing for function in row.functions} - types
-    assert {function: called.count(function) for function in click_calls} == dict.fromkeys(click_calls, 1)
-    callers = dict(trace.calls)
-    between = {callers[function] for function in (*functions, *click_calls)} - {*functions, *click_calls, None}
-    assert between == set()
+    assert [trace.calls.count(function) for function in functions] == [1] * len(functions)
+    assert sorted(functions, key=trace.calls.index) == functions, "in the order of the table"
+    assert set(trace.calls[: trace.started]) <= set(functions), "until click calls the command"
+    assert trace.stacks[RUN] == [MAIN, RUN], "click alone is between"
+    assert trace.stacks[functions[-1]][0] == MAIN
+    assert set(trace.stacks[functions[-1]][1:]) <= set(functions), "from the command to where the option acts"

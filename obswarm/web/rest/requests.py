@@ -5,15 +5,14 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from obswarm.config import MOST_USERS
+from obswarm.config import HIGHEST_SPAWN_RATE, MOST_USERS
 from obswarm.web.rest.documents import OptionValue
 
-HIGHEST_RATE = 100_000.0
 _NAME = Meta(max_length=500)
 _TEXT = Meta(min_length=1, max_length=2000)
 
 Users = Annotated[int, Meta(ge=1, le=MOST_USERS)]
-SpawnRate = Annotated[float, Meta(gt=0, le=HIGHEST_RATE)]
+SpawnRate = Annotated[float, Meta(gt=0, le=HIGHEST_SPAWN_RATE)]
 Name = Annotated[str, _NAME]
 Names = Annotated[list[Name], Meta(max_length=1000)]
 
