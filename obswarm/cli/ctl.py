@@ -34,7 +34,12 @@ _CLIENT_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="URL of the server of the run.",
     ),
     option("--auth", metavar="USER:PASSWORD", envvar="OBSWARM_WEB_AUTH", help="User and password of --web-auth."),
-    option("--token-file", metavar="FILE", envvar="OBSWARM_WEB_TOKEN_FILE", help="File of --web-token-file."),
+    option(
+        "--token-file",
+        metavar="FILE",
+        envvar="OBSWARM_WEB_TOKEN_FILE",
+        help="File with the bearer token, as of --web-token-file.",
+    ),
     option("--ca-file", metavar="FILE", envvar=None, help="CA certificates for a server with --tls-cert."),
     click.option("--json", "as_json", is_flag=True, help="Print JSON."),
 )
@@ -84,7 +89,7 @@ def status(**options: Any) -> None:
 @_client_options
 @click.pass_context
 def start(ctx: click.Context, /, **options: Any) -> None:
-    """Start a run on a server of `obswarm run --web`. What is left out is as on that command's line."""
+    """Start a run on a server of `obswarm run --web`. Options that are left out have the values of that command."""
     names = ("users", "spawn_rate", "run_time", "stages", "arrival_rate", "host", "profile")
     body: dict[str, Any] = {name: options[name] for name in names if options[name] is not None}
     body |= {name: list(options[name]) for name in ("user_classes", "tags") if options[name]}
@@ -127,7 +132,7 @@ def release(**options: Any) -> None:
 
 
 @ctl.command()
-@click.option("--reason", default="", metavar="TEXT", help="Why, for the result.")
+@click.option("--reason", default="", metavar="TEXT", help="Reason to record in the result.")
 @click.option("--abort", is_flag=True, help="Stop at once, instead of letting running tasks finish.")
 @_client_options
 def stop(**options: Any) -> None:

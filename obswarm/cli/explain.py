@@ -56,7 +56,7 @@ _NARROWEST = 20
     "--traces",
     metavar="URL",
     callback=_traces_url,
-    help="Tempo or Jaeger with traces of the run: names the slowest ones, and the span that grew.",
+    help="URL of a Tempo or Jaeger with traces of the run; shows the slowest ones, and the span that grew longer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(

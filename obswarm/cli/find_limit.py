@@ -98,7 +98,7 @@ def _load(text: str) -> _Load:
     default=5,
     show_default=True,
     envvar="OBSWARM_FIND_LIMIT_PRECISION",
-    help="Width of the interval in which the limit is, in percent of it.",
+    help="Width of the interval in which the limit lies, in percent of the limit.",
 )
 @all_run_options
 @click.pass_context
@@ -116,7 +116,7 @@ def find_limit(
 
     The load, a number of users or a rate of iterations, is doubled until one of the --require conditions is not met,
     then bisected. Each load is measured after a settling time, and decided by statistics. FILE, USER and the other
-    options are those of `obswarm run`, also --master and a running stack.
+    options are those of `obswarm run`; --master or a running stack executes the run as it does there.
 
     Exit codes: 0 the limit was found, 2 invalid options or load test, 4 not found: the run was stopped, or the load
     generator was the bottleneck, 5 the first loads do not meet the requirements either, 130 interrupted.

@@ -37,7 +37,7 @@ _OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--user-classes",
         type=NAMES,
         metavar="USER",
-        help="User classes to use if none is named after FILE; repeatable.",
+        help="User classes to use if there is no argument USER; repeatable.",
     ),
     run_option(
         "--config-users",

@@ -42,7 +42,7 @@ GUARD_KEYS = {
     "action": '`"stop"` (the default), `"abort"`, `"hold"`, `"scale(50%)"` or `"notify"`.',
     "name": "Name; by default its condition.",
     "clear_for": "How long the condition has to be false until the guard is clear; by default as long as its `for`.",
-    "no_data_after": "How long the guard may have no data before `on_no_data` applies; by default 30s.",
+    "no_data_after": "How long the guard may have no data before `on_no_data` applies; by default `30s`.",
     "on_no_data": '`"warn"` (the default) or `"stop"`.',
 }
 RENAMED_GUARD_KEYS = {"blind_after": "no_data_after", "on_blind": "on_no_data"}

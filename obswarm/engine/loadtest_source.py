@@ -12,7 +12,7 @@ from obswarm.errors import reason_of
 from obswarm.redact import redact_url
 from obswarm.syntax import parse
 from obswarm.temporary import TemporaryFolder
-from obswarm.units import format_limit
+from obswarm.units import format_bytes, format_limit
 
 MOST_FILES = 1_000
 """Maximum number of load-test files in a folder."""
@@ -95,7 +95,7 @@ def _content(url: str) -> bytes:
         with ApiSession(MOST_BYTES, DOWNLOAD_TIMEOUT_S) as session:
             answer = session.get(url, timeout=DOWNLOAD_TIMEOUT_S)
     except AnswerTooLarge:
-        raise ValueError(f"it is larger than {MOST_BYTES:,} bytes") from None
+        raise ValueError(f"it is larger than {format_bytes(MOST_BYTES)}") from None
     if answer.status_code != 200:
         raise ValueError(f"the server answered {answer.status_code}")
     return answer.content

@@ -20,6 +20,7 @@ from obswarm.guards import (
     too_many,
 )
 from obswarm.record import RefusedAlerts
+from obswarm.units import format_bytes
 from obswarm.web.answers import has_token, json_answer, read_body, refuse_size, refuse_token
 
 PATH = "/api/v1/alerts"
@@ -55,7 +56,7 @@ class AlertsApp:
             return refuse_token(start_response)
         body = read_body(environ, LARGEST_BODY_BYTES)
         if body is None:
-            text = f"a delivery of more than {LARGEST_BODY_BYTES // 1024**2} MiB; limit it by max_alerts of its webhook"
+            text = f"a delivery of more than {format_bytes(LARGEST_BODY_BYTES)}; limit it by max_alerts of its webhook"
             self._refuse(RefusalReason.TOO_LARGE, text, dry)
             return refuse_size(start_response, LARGEST_BODY_BYTES)
         try:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from obswarm.json_text import to_json
+from obswarm.units import format_bytes
 from obswarm.web.connections import trust
 
 _PIECE = 65_536
@@ -31,7 +32,7 @@ def refuse_token(start_response: Any) -> Iterable[bytes]:
 
 def refuse_size(start_response: Any, largest_bytes: int) -> Iterable[bytes]:
     """Respond 413: the body is too large."""
-    text = f"the body may have at most {largest_bytes} bytes"
+    text = f"the body may have at most {format_bytes(largest_bytes)}"
     return json_answer(start_response, "413 Content Too Large", {"error": text}, [("Connection", "close")])
 
 

@@ -13,6 +13,7 @@ from gevent.pywsgi import WSGIHandler, WSGIServer
 from obswarm import clock, open_files
 from obswarm.greenlets import Supervisor
 from obswarm.metrics.exposition import ARRIVED_S
+from obswarm.units import format_bytes
 
 MOST_CONNECTIONS = 100
 HEAD_S = 10.0
@@ -117,7 +118,7 @@ class _BoundedHead:
         if self._left is not None:
             self._left -= len(line)
             if self._left < 0:
-                raise ValueError(f"more than {HEAD_BYTES} bytes of headers")
+                raise ValueError(f"more than {format_bytes(HEAD_BYTES)} of headers")
         return line
 
     def read(self, size: int = -1) -> bytes:

@@ -279,7 +279,8 @@ def _add_commands(server: MCPServer[Any], api: ServerApi) -> None:
         options: Annotated[dict[str, Any] | None, Field(description="The load-test file's own options.")] = None,
     ) -> str:
         """Start a run of the server's load test: it puts load on the target. Ask the person first which load the
-        target may get. What is left out is as the server was started with. Watch the run, and stop it when it harms."""
+        target may get. Parameters that are left out have the values with which the server was started. Watch the
+        run, and stop it when it harms."""
         given = {
             "users": users, "spawn_rate": spawn_rate, "run_time": run_time, "stages": stages,
             "arrival_rate": arrival_rate, "host": host, "user_classes": user_classes, "tags": tags, "options": options,

@@ -168,7 +168,7 @@ def test_a_load_test_of_a_url(shell: Shell, site: Site) -> None:
         assert "/read" in shell.run(f"obswarm run --no-store --headless -t 1 -f {url}/shop.py")
         for name, why in {
             "none.py": "the server answered 404",
-            "large.py": "it is larger than 2,097,152 bytes",
+            "large.py": "it is larger than 2.0 MiB",
         }.items():
             failed = shell.start(f"obswarm run -f {url}/{name}")
             printed, _ = failed.communicate(timeout=HANG_S)

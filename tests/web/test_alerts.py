@@ -103,7 +103,7 @@ def test_each_reason_for_a_refusal_is_counted_and_logged_once(
     assert counts == {"not_json": 2, "no_alerts": 2, "too_large": 2, "token": 2, "no_object": 4}
     assert len(caplog.messages) == len(counts)
     assert "a delivery without the right bearer token" in caplog.text
-    assert "a delivery of more than 4 MiB; limit it by max_alerts of its webhook" in caplog.text
+    assert "a delivery of more than 4.0 MiB; limit it by max_alerts of its webhook" in caplog.text
 
 
 def test_a_test_request_is_no_delivery(evaluator: GuardEvaluator, app: AlertsApp) -> None:

@@ -186,7 +186,7 @@ def change_text(finding: Finding) -> str:
 
 
 def precedence(onset: Onset, symptom: Symptom) -> str:
-    """Return how a moment lies relative to the symptom: `3 s before p95 rose`. Moments whose intervals overlap have no
+    """Return how a moment lies relative to the symptom: `3s before p95 rose`. Moments whose intervals overlap have no
     order."""
     if not math.isfinite(symptom.before):
         return "in a run that was broken from the start"

@@ -12,7 +12,7 @@ from obswarm.http.api_client.session import AnswerTooLarge
 from obswarm.http.errors import innermost, plain_reason
 from obswarm.redact import redact_url
 from obswarm.sanitize import escape_controls
-from obswarm.units import format_limit
+from obswarm.units import format_duration, format_limit
 
 _LONGEST_QUOTE = 160
 _TITLE = re.compile(rb"<title[^>]*>([^<]{1,200})", re.IGNORECASE)
@@ -148,7 +148,7 @@ def refusal_of(answer: requests.Response, target: ApiTarget, missing: str, quote
         return Failure(f"is not reached: the proxy wants a user and a password (HTTP 407); {_PROXY_USER}", lasts=True)
     if code == 429:
         again = answer.headers.get("Retry-After", "")
-        hint = f", for {again}s" if again.isdecimal() else ""
+        hint = f", for {format_duration(int(again))}" if again.isdecimal() else ""
         return Failure(_with_status(f"takes no more requests now{hint}: its limit is reached", answer, said))
     if code < 400:
         return Failure(_with_status("redirects to nowhere", answer, said), lasts=True)
