@@ -57,8 +57,7 @@ class RemoteRun:
         ObswarmError."""
         self._client = client
         self._outputs = outputs
-        self.run_id = ""
-        self._number, self.workers = client.submit(request)
+        self._number, self.workers, self.run_id = client.submit(request)
         self.exit_code = 0
         self._seen = PartialResult()
         self._end_max_s = end_max_s

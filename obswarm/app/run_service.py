@@ -7,7 +7,7 @@ from typing import Any
 import gevent
 
 from obswarm import __version__, clock
-from obswarm.engine import RunControl
+from obswarm.engine import RunControl, new_run_id
 from obswarm.record import ServiceState
 from obswarm.web import RunEvents, RunRequest, ServiceBusy
 
@@ -98,7 +98,7 @@ class MasterRunService:
         if not workers:
             raise ServiceBusy("no worker is connected to this master.")
         self._check_that_it_is_free("another run was submitted in the meantime.")
-        accepted = request.accepted(secrets.token_hex(8), workers)
+        accepted = request.accepted(secrets.token_hex(8), workers, new_run_id(clock.wall()))
         self._accept(accepted)
         self._is_busy = True
         return accepted

@@ -8,14 +8,15 @@ with imported_on_demand(__name__):
     from obswarm.web.client import MasterClient, MasterError
     from obswarm.web.connections import BoundedServer
     from obswarm.web.run_request import BadRunRequest, RunRequest
-    from obswarm.web.runs import RUNS_PATH, STATUS_PATH, RunEvents, RunEventsHandler, RunsApp, RunService, ServiceBusy
+    from obswarm.web.runs import RUNS_PATH, SERVICE_PATH, RunEvents, RunEventsHandler, RunService, ServiceBusy
+    from obswarm.web.runs_application import RunsApp
     from obswarm.web.server import PORT, Application, WebServer
 
 __all__ = [
     "ALERTS_PATH",
     "PORT",
     "RUNS_PATH",
-    "STATUS_PATH",
+    "SERVICE_PATH",
     "AlertsApp",
     "Application",
     "BadRunRequest",

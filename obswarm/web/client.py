@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent
 import requests
@@ -16,7 +16,7 @@ from obswarm.http import ApiAccess, ApiSession, ApiTarget, failure_of, naming_of
 from obswarm.record import ServiceState, Snapshot
 from obswarm.units import format_duration
 from obswarm.web.run_request import RunRequest
-from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, STATUS_PATH
+from obswarm.web.runs import MESSAGEPACK, RUNS_PATH, SERVICE_PATH
 from obswarm.web.wire import NotReadable, unpack_result, unpack_snapshot
 
 _TIMEOUT_S = 10.0
@@ -38,6 +38,14 @@ _MOST_ITEMS = 1_000_000
 
 class MasterError(ObswarmError):
     """The master does not respond, or refuses a request."""
+
+
+class Submitted(NamedTuple):
+    """A run that the master has accepted: the number of its request, its workers, and its id."""
+
+    number: str
+    workers: int
+    run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ class MasterClient:
 
     def status(self, timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
         """Return version, state, run_id, loadtest, and workers by name."""
-        return self._request("GET", STATUS_PATH, timeout_s=timeout_s)
+        return self._request("GET", SERVICE_PATH, timeout_s=timeout_s)
 
     def wait_for_workers(self, wanted: int, longest_s: float) -> bool:
         """Wait until `wanted` workers are idle, or a run is in progress, also while the master restarts. Returns False
@@ -103,20 +111,20 @@ class MasterClient:
                 return False
             gevent.sleep(_AGAIN_S)
 
-    def submit(self, request: RunRequest) -> tuple[str, int]:
-        """Submit a run; returns its id and the number of workers. Waits while the master restarts."""
+    def submit(self, request: RunRequest) -> Submitted:
+        """Submit a run. Waits while the master restarts."""
         self._wait_for_master()
         answer = self._request("POST", RUNS_PATH, request.pack(), MESSAGEPACK, _SUBMIT_TIMEOUT_S)
-        number, workers = answer.get("id"), answer.get("workers")
-        if not isinstance(number, str) or not isinstance(workers, int):
+        number, workers, run_id = (answer.get(name) for name in ("id", "workers", "run_id"))
+        if not isinstance(number, str) or not isinstance(workers, int) or not isinstance(run_id, str):
             raise MasterError(f"The server at {self.url} is not a master of obswarm {__version__}.")
-        return number, workers
+        return Submitted(number, workers, run_id)
 
     def _wait_for_master(self) -> None:
         until_s = clock.monotonic() + _START_S
         while True:
             try:
-                self._session.get(self.url + STATUS_PATH, timeout=_TIMEOUT_S)
+                self._session.get(self.url + SERVICE_PATH, timeout=_TIMEOUT_S)
                 return
             except requests.RequestException as error:
                 # Other errors are reported when the run is submitted.

@@ -21,6 +21,7 @@ _CHECKS: dict[str, type] = {
     "digest": str,
     "bundle": bytes,
     "id": str,
+    "run_id": str,
     "workers": int,
     "search": dict,
 }
@@ -36,8 +37,8 @@ class RunRequest:
 
     `files` are the load-test files, relative to the bundle, or, if the master has their folder `mounted`, to that
     folder. `workers` is the number of workers that the client expects (0 if unknown), and in an accepted request the
-    number that takes part; the master sets `id`. `search` has the settings of a search for the limit; it is empty for
-    any other run.
+    number that takes part; the master sets `id`, and the `run_id` under which the run is stored. `search` has the
+    settings of a search for the limit; it is empty for any other run.
     """
 
     config: RunConfig
@@ -46,11 +47,12 @@ class RunRequest:
     digest: str
     bundle: bytes
     id: str = ""
+    run_id: str = ""
     workers: int = 0
     search: dict[str, Any] = field(default_factory=dict)
 
-    def accepted(self, number: str, workers: int) -> "RunRequest":
-        return replace(self, id=number, workers=workers)
+    def accepted(self, number: str, workers: int, run_id: str) -> "RunRequest":
+        return replace(self, id=number, workers=workers, run_id=run_id)
 
     def pack(self) -> bytes:
         values = {each.name: getattr(self, each.name) for each in fields(self)}

@@ -21,7 +21,7 @@ from obswarm.http import ApiAccess
 from obswarm.record import Snapshot, StopKind
 from obswarm.stack import Project
 from obswarm.web import MasterError, RunRequest
-from obswarm.web.client import End, Log
+from obswarm.web.client import End, Log, Submitted
 from tests.support.recorded import PAGE, MadeUpRun, result_of
 
 SIGTERM = StopReason(StopKind.SIGNAL, "terminated (SIGTERM)")
@@ -149,9 +149,9 @@ class Client:
         self.made_with = (url, token, trust_env)
         return self
 
-    def submit(self, request: RunRequest) -> tuple[str, int]:
+    def submit(self, request: RunRequest) -> Submitted:
         self.requests.append(request)
-        return "number", 2
+        return Submitted("number", 2, "20261129-183207-k3v9")
 
     def events(self, number: str) -> Any:
         yield from self.told
@@ -261,7 +261,7 @@ def test_a_run_that_a_master_could_not_make_is_an_error(watched: Any) -> None:
 def test_a_second_request_to_stop_does_not_begin_again() -> None:
     stops: list[bool] = []
     client: Any = SimpleNamespace(
-        submit=lambda request: ("number", 1),
+        submit=lambda request: Submitted("number", 1, "run"),
         stop=lambda number, reason, abort: stops.append(abort),
         restarts=0,
         give_up_at=lambda time_s: None,

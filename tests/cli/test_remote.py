@@ -23,7 +23,7 @@ from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.record import RunState, Snapshot, StopKind
 from obswarm.web import (
     RUNS_PATH,
-    STATUS_PATH,
+    SERVICE_PATH,
     MasterClient,
     MasterError,
     RunEvents,
@@ -32,7 +32,7 @@ from obswarm.web import (
     WebServer,
 )
 from obswarm.web import client as client_module
-from obswarm.web.client import End
+from obswarm.web.client import End, Submitted
 from tests.cli.test_service import snapshot
 from tests.support.patience import HANG_S
 from tests.support.stalls import StallMeter
@@ -52,8 +52,8 @@ class Client:
         self.aborts: list[bool] = []
         self.accepts = False
 
-    def submit(self, request: RunRequest) -> tuple[str, int]:
-        return "one", 2
+    def submit(self, request: RunRequest) -> Submitted:
+        return Submitted("one", 2, "20261129-183207-k3v9")
 
     def events(self, number: str) -> Iterator[Any]:
         for each in self._told:
@@ -188,7 +188,7 @@ class Served(NamedTuple):
 def served() -> Iterator[Served]:
     service = MasterRunService(lambda request: None)
     runs = RunsApp(service, "token")
-    applications = {STATUS_PATH: runs, RUNS_PATH: runs, f"{RUNS_PATH}/": runs}
+    applications = {SERVICE_PATH: runs, RUNS_PATH: runs, f"{RUNS_PATH}/": runs}
     with WebServer(MetricsApp(SnapshotRegistry()), "127.0.0.1", 0, applications) as server:
         yield Served(service, server.url)
 

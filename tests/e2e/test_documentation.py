@@ -349,7 +349,7 @@ def test_a_master_that_stays(shell: Shell) -> None:
     staying = [shell.start(f"exec {master}"), shell.start(f"exec {worker}")]
     try:
         request = urllib.request.Request(
-            f"http://127.0.0.1:{web_port}/api/v1/status",
+            f"http://127.0.0.1:{web_port}/api/v1/service",
             headers={"Authorization": f"Bearer {shell.environment['TOKEN']}"},
         )
         wait_until(lambda: has_workers(request))

@@ -112,7 +112,7 @@ def test_a_master_that_is_killed_goes_on_with_the_run_and_nothing_is_lost(
 
 
 def test_refused_clients_get_a_sentence_and_exit_code_2(service, visitor, loadtest, tmp_path) -> None:
-    assert service.ask("/api/v1/status", token="wrong")[0] == 401
+    assert service.ask("/api/v1/service", token="wrong")[0] == 401
     assert service.ask("/api/v1/runs/nix/news")[0] == 404
     wrong = forked_obswarm("run", visitor, "--master", service.url, "--api-token", "wrong", cwd=tmp_path)
     assert wrong.code == 2

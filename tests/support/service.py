@@ -83,7 +83,7 @@ class Service:
             return error.code, json.load(error)
 
     def status(self) -> dict[str, Any]:
-        return self.ask("/api/v1/status")[1]
+        return self.ask("/api/v1/service")[1]
 
     def arguments(self, *more: object) -> tuple[object, ...]:
         return ("run", *more, "--master", self.url, "--api-token", TOKEN, "--headless")

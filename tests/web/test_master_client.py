@@ -92,12 +92,12 @@ def test_a_run_is_asked_for_when_the_master_is_there(api: Api, client: MasterCli
     def reply(method: str, path: str) -> tuple[int, Any] | Exception:
         if time.now < 1002:
             return REFUSED
-        return 200, {"id": "seven", "workers": 3}
+        return 200, {"id": "seven", "workers": 3, "run_id": "20261129-183207-k3v9"}
 
     api.reply = reply
     ordered = gevent.spawn(client.submit, ORDER)
     time.advance(3)
-    assert ordered.value == ("seven", 3)
+    assert ordered.value == ("seven", 3, "20261129-183207-k3v9")
     assert api.asked[-1][0] == "POST"
     assert RunRequest.unpack(api.options[-1]["data"]).files == ["a.py"]
 

@@ -1,6 +1,5 @@
 """The API of a master that stays: who may, what is accepted, and that every news reaches who asks."""
 
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,6 +8,7 @@ from typing import Any
 import gevent
 import msgpack
 import pytest
+from werkzeug.test import Client
 
 from obswarm.api import ObswarmError
 from obswarm.app import run_service as module
@@ -59,24 +59,15 @@ def service(taken: list[RunRequest]) -> MasterRunService:
 def ask(
     service: MasterRunService, method: str, path: str, body: bytes = b"", token: str | None = TOKEN, query: str = ""
 ) -> tuple[int, bytes]:
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body),
-    }
-    if token is not None:
-        environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-    started: list[str] = []
-    content = b"".join(RunsApp(service, TOKEN)(environ, lambda status, headers: started.append(status)))
-    return int(started[0].split()[0]), content
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    answer = Client(RunsApp(service, TOKEN)).open(path, method=method, data=body, query_string=query, headers=headers)
+    return answer.status_code, answer.data
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong", "the right on"])
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_api_of_runs_requires_the_token(service, taken, token, method) -> None:
-    for path in ("/api/v1/status", "/api/v1/runs", "/api/v1/runs/x/news", "/api/v1/runs/x/stop"):
+    for path in ("/api/v1/service", "/api/v1/runs", "/api/v1/runs/x/news", "/api/v1/runs/x/stop"):
         assert ask(service, method, path, ORDER.pack(), token)[0] == 401
     assert taken == []
 
@@ -84,12 +75,13 @@ def test_the_api_of_runs_requires_the_token(service, taken, token, method) -> No
 def test_an_order_is_taken_once(service, taken) -> None:
     code, answer = ask(service, "POST", "/api/v1/runs", ORDER.pack())
     assert code == 201
-    assert json.loads(answer) == {"id": taken[0].id, "workers": 2}
-    assert replace(taken[0], id="", workers=0) == ORDER
+    assert json.loads(answer) == {"id": taken[0].id, "workers": 2, "run_id": taken[0].run_id}
+    assert taken[0].run_id
+    assert replace(taken[0], id="", run_id="", workers=0) == ORDER
     code, answer = ask(service, "POST", "/api/v1/runs", ORDER.pack())
     assert code == 409
     assert len(taken) == 1
-    assert json.loads(ask(service, "GET", "/api/v1/status")[1])["state"] == "running"
+    assert json.loads(ask(service, "GET", "/api/v1/service")[1])["state"] == "running"
 
 
 def test_a_request_that_cannot_be_stored_leaves_the_service_free() -> None:
@@ -99,7 +91,7 @@ def test_a_request_that_cannot_be_stored_leaves_the_service_free() -> None:
     service = service_with(full, lambda: {"w1": 1})
     code, answer = ask(service, "POST", "/api/v1/runs", ORDER.pack())
     assert (code, json.loads(answer)["error"]) == (400, "the disk is full")
-    assert json.loads(ask(service, "GET", "/api/v1/status")[1])["state"] == "waiting"
+    assert json.loads(ask(service, "GET", "/api/v1/service")[1])["state"] == "waiting"
 
 
 @pytest.mark.parametrize(
@@ -204,3 +196,26 @@ def test_news_come_once_and_anew_after_a_restart(service) -> None:
     assert fetch(boot, 1)[1] == found[1:]
     assert fetch("another", 2)[1] == found, "another boot has other numbers"
     assert fetch(boot, "x")[1] == found
+
+
+def test_the_paths_of_the_page_are_left_to_it(service) -> None:
+    runs = RunsApp(service, TOKEN)
+    assert runs.serves("POST", "/api/v1/runs")
+    assert runs.serves("GET", "/api/v1/runs/x/news")
+    for path in ("/api/v1/runs", "/api/v1/runs/x", "/api/v1/runs/x/report", "/api/v1/status", "/"):
+        assert not runs.serves("GET", path)
+    assert not runs.serves("POST", "/api/v1/stop")
+    assert ask(service, "GET", "/api/v1/runs")[0] == 405
+    assert ask(service, "GET", "/api/v1/other")[0] == 404
+
+
+def test_a_body_is_read_after_the_token_and_up_to_a_limit(service, taken, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("obswarm.web.runs_application.LARGEST_REQUEST_BYTES", 20_000)
+    assert ask(service, "POST", "/api/v1/runs", b"x" * 20_001, "wrong")[0] == 401
+    code, answer = ask(service, "POST", "/api/v1/runs", b"x" * 20_001)
+    assert (code, json.loads(answer)["error"]) == (413, "the body may have at most 20000 bytes")
+    assert "not a request" in json.loads(ask(service, "POST", "/api/v1/runs", b"x" * 20_000)[1])["error"]
+    service.begin("one", RunEvents())
+    service.began(Control(), "run", "a.py")
+    assert ask(service, "POST", "/api/v1/runs/one/stop", b"x" * 10_001)[0] == 413
+    assert taken == []
