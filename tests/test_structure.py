@@ -169,6 +169,7 @@ SET_FROM_OUTSIDE = {
         ("locust/contrib/postgres.py", "request.method"),
     },
     "objects of other libraries, which have no other way": {
+        ("web/runs_application.py", "request.max_content_length"),
         ("api/options.py", "action.required"),
         ("cli/places.py", "error.args"),
         ("cli/file_option.py", "ctx.default_map"),

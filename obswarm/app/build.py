@@ -243,10 +243,12 @@ def build_fleet_run(
     finder: LimitFinder | None = None,
     on_run: Callable[[Run], None] = lambda run: None,
     page: "Page | None" = None,
+    run_id: str | None = None,
 ) -> RunSession:
     """Build a master's run of a plan. `shared` is a folder that workers have under the same path, so that no files are
     sent; `queried_rates` are rates of iterations by their queries, which the journal needs after a restart; `finder`
-    decides the loads of a search; `on_run` is called with the new run; `page` shows it. Raises ObswarmError."""
+    decides the loads of a search; `on_run` is called with the new run; `page` shows it; `run_id` is the id of a new
+    run. Raises ObswarmError."""
     cluster = config.cluster
     check_descriptors(cluster.expect_workers, counted(cluster.expect_workers, "worker"))
     job, bundle, content = payload_of(config, plan, shared)
@@ -256,7 +258,7 @@ def build_fleet_run(
         job,
         bundle=bundle,
         files=plan.files,
-        run_id=recovered.run_id if recovered is not None else None,
+        run_id=recovered.run_id if recovered is not None else run_id,
         orphan_timeout_s=cluster.orphan_timeout,
     )
     journal = Journal(

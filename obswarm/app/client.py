@@ -2,6 +2,7 @@
 process."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
@@ -17,7 +18,7 @@ from obswarm.app.guards_setup import guards_of
 from obswarm.app.limit_settings import LimitSettings
 from obswarm.app.masters import Master
 from obswarm.app.outputs import outputs_of
-from obswarm.app.planning import RunPlan, build_plan, split_arguments
+from obswarm.app.planning import LoadedTest, RunPlan, build_plan, split_arguments
 from obswarm.app.rate_query import with_queried_rate
 from obswarm.app.recording import recording_of
 from obswarm.app.session import MakeDisplay, watch_run
@@ -138,16 +139,23 @@ class RemoteRun:
 
 
 def run_remotely(
-    config: RunConfig, master: Master, make_display: MakeDisplay, search: LimitSettings | None = None
+    config: RunConfig,
+    master: Master,
+    make_display: MakeDisplay,
+    search: LimitSettings | None = None,
+    *,
+    loaded: LoadedTest | None = None,
+    accepted: Callable[[str], None] = lambda run_id: None,
 ) -> tuple[RunResult, int]:
     """Submit the run of a configuration to a master, or with a `search` that of a search for the limit, and show and
-    store it in this process. Returns the result and the exit code. Raises ObswarmError."""
+    store it in this process. `loaded` is the load test if it is imported already; `accepted` is called with the run's
+    id. Returns the result and the exit code. Raises ObswarmError."""
     echo(f"{_capitalized(master.where)} executes this run{master.how_to_stay}.", err=True)
     own = Prometheus(master.prometheus_url, ApiAccess()) if master.prometheus_url is not None else None
     config = with_queried_rate(config, other=own)
     if search is not None:
         config = search.config_of(config)
-    plan = build_plan(config, is_made_here=False)
+    plan = build_plan(config, is_made_here=False, loaded=loaded)
     if search is not None:
         # The master has a search of its own; this one only checks it.
         searched(plan, search, config.load.spawn_rate)
@@ -156,7 +164,7 @@ def run_remotely(
     guards = guards_of(
         remote, configured_guards(remote, plan.loadtest.guards), is_made_here=False, of_scenarios=plan.requirements
     )
-    client = MasterClient(master.url, master.token, trust_env=not master.is_own)
+    client = MasterClient(master.url, master.token, trust_env=not master.is_own, verify=master.verify)
     display = make_display(config)
     source = None if config.store.no_store else _source_from_here(config, master)
     recording = recording_of(config, plan.files, plan.loaded.custom, source, guards.evaluate)
@@ -168,6 +176,7 @@ def run_remotely(
     def make_run(outputs: Outputs) -> RemoteRun:
         run = RemoteRun(client, request, outputs, plan.environment.stop_timeout + config.metrics.linger)
         logger.info("%s has %s.", _capitalized(master.where), counted(run.workers, "worker"))
+        accepted(run.run_id)
         made.append(run)
         return run
 

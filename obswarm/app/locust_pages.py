@@ -86,7 +86,8 @@ def locust_blueprint(service: PageService, environment: Environment) -> Blueprin
         return _json({"exceptions": listed})
 
     def tasks() -> Response:
-        users = environment.runner.user_classes_count
+        # A master service has no runner before its first run.
+        users = {} if environment.runner is None else environment.runner.user_classes_count
         classes = environment.user_classes
         return _json({name: get_ratio(classes, users, name == "total") for name in ("per_class", "total")})
 

@@ -30,6 +30,8 @@ class Master:
     """URL of the master's Prometheus for this process."""
     gateway: str | None = None
     """Address at which the master's containers reach this machine."""
+    verify: bool = True
+    """Whether its certificate is verified."""
     is_own: bool = False
     """Whether it belongs to a stack on this machine, so that no proxy is used."""
     how_to_stay: str = ""

@@ -8,6 +8,7 @@ from obswarm.app.page_service import PageService, StartRun
 from obswarm.app.planning import RunPlan
 from obswarm.cluster import is_loopback
 from obswarm.config import RunConfig
+from obswarm.web.access import Access
 from obswarm.web.web_ui import WebUI
 
 if TYPE_CHECKING:
@@ -15,18 +16,26 @@ if TYPE_CHECKING:
 
 
 class Page:
-    """The page; `application` is for a WebServer. Raises ObswarmError for invalid options about access, and if the
+    """The page; its `web_ui` is for a WebServer. Raises ObswarmError for invalid options about access, and if the
     address can be reached by other machines without any."""
 
-    def __init__(self, config: RunConfig, start_run: StartRun | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        start_run: StartRun | None = None,
+        *,
+        service: PageService | None = None,
+        access: Access | None = None,
+    ) -> None:
+        """`start_run` starts runs; `service` and `access` are those of a page with its own."""
         address = config.metrics.metrics_addr
-        self.access = access_of(config)
+        self.access = access or access_of(config)
         if not self.access.required and not is_loopback(address):
             raise ObswarmError(
                 f"{config.label('metrics_addr')} {address} can be reached by other machines, and the page starts load"
                 " tests: give --web-auth USER:PASSWORD or --web-token-file FILE, or --headless for no page."
             )
-        self.service = PageService(config, start_run)
+        self.service = service or PageService(config, start_run)
         self.environment: Environment | None = None
         """The load test's environment, once it is imported."""
         self.web_ui = WebUI(self._make)

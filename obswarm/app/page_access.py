@@ -11,9 +11,10 @@ from obswarm.web.access import Access
 _SHORTEST_TOKEN = 16
 
 
-def access_of(config: RunConfig) -> Access:
-    """Return who may use the page. Raises ObswarmError."""
-    auth, token = config.web.web_auth, _token_of(config)
+def access_of(config: RunConfig, of_service: str | None = None) -> Access:
+    """Return who may use the page. `of_service` is the token of a master service's API, which is that of its page, too,
+    unless another one is given. Raises ObswarmError."""
+    auth, token = config.web.web_auth, _token_of(config) or of_service
     if auth is None:
         return Access(token=token)
     user, colon, password = auth.partition(":")

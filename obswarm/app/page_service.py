@@ -55,12 +55,13 @@ class PageService(StoredRunsReader):
     `ended`.
     """
 
-    def __init__(self, config: RunConfig, start_run: StartRun | None = None) -> None:
+    def __init__(self, config: RunConfig, start_run: StartRun | None = None, boot: str | None = None) -> None:
+        """`boot` is the one of an earlier process, which this process continues."""
         folder = None if config.store.no_store else config.store.folder
         super().__init__(folder, config.file, self.grafana_url)
         self._config = config
         self._start_run = start_run
-        self._boot = secrets.token_hex(4)
+        self.boot = boot or secrets.token_hex(4)
         self._loaded: LoadedTest | None = None
         self._run: Run | None = None
         self._guards: GuardsSetup | None = None
@@ -118,7 +119,7 @@ class PageService(StoredRunsReader):
         has_load = state in LOADED_STATES
         return Status(
             version=__version__,
-            boot=self._boot,
+            boot=self.boot,
             state=state,
             run_id=self.live.run_id or None,
             loadtest="" if loaded is None else loaded.loadtest.name,

@@ -34,6 +34,8 @@ from obswarm.app.notices import Notices
 from obswarm.app.pending_run import MOST_STARTS, KeptResult, PendingRun
 from obswarm.app.planning import named_loadtest
 from obswarm.app.run_service import MasterRunService
+from obswarm.app.service_page import ServicePage
+from obswarm.app.service_server import ServiceServer
 from obswarm.app.session import Display, MakeDisplay, RunSession
 from obswarm.app.unfinished import CannotGoOn
 from obswarm.cluster import CurveKeys, IdleWorkers, reexec, tcp_endpoint
@@ -44,26 +46,13 @@ from obswarm.engine import Output, PartialResult, Run, RunResult, StopReason
 from obswarm.errors import reason_of
 from obswarm.greenlets import Supervisor
 from obswarm.guards import configured_guards
-from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.record import RunState, StopKind
 from obswarm.streams import STANDARD_OUTPUT, set_up_logging
 from obswarm.units import format_duration
-from obswarm.web import (
-    ALERTS_PATH,
-    PORT,
-    RUNS_PATH,
-    SERVICE_PATH,
-    BadRunRequest,
-    RunEvents,
-    RunEventsHandler,
-    RunRequest,
-    RunsApp,
-    WebServer,
-)
+from obswarm.web import ALERTS_PATH, BadRunRequest, RunEvents, RunEventsHandler, RunRequest
 
 logger = logging.getLogger(__name__)
 
-_SOCKET = "OBSWARM_INHERITED_SOCKET"
 _WORKERS_MAX_WAIT_S = 15.0
 _CLIENT_GONE_S = 30.0
 _FETCH_S = 3.0
@@ -114,43 +103,34 @@ class Service:
         self._next: AsyncResult[RunRequest | None] = AsyncResult()
         loadtest = str(self._loadtest) if self._loadtest is not None else None
         self._runs = MasterRunService(self._accept, loadtest)
-        inherited = os.environ.pop(_SOCKET, None)
-        runs = RunsApp(self._runs, self._token)
         self._alerts = IdleAlerts(self._state.with_suffix(".alerts"), self._alerts_token)
-        latest = SnapshotRegistry(lambda: len(self._runs.idle_workers), lambda: self._alerts.refused)
-        self._server = WebServer(
-            MetricsApp(latest),
-            config.metrics.metrics_addr,
-            PORT if config.metrics.web_port is None else config.metrics.web_port,
-            {
-                "/healthz": _healthy,
-                ALERTS_PATH: self._alerts.app,
-                SERVICE_PATH: runs,
-                RUNS_PATH: runs,
-                f"{RUNS_PATH}/": runs,
-            },
-            int(inherited) if inherited is not None else None,
-            config.metrics.allowed_hosts,
+        self._page = ServicePage(
+            config, self._token, self._runs, self._started_in, self._loadtest, self._state.with_suffix(".page")
         )
-        self._is_first = inherited is None
+        self._server = ServiceServer(config, self._token, self._runs, self._alerts, self._page)
+        self._is_first = self._server.is_first
         self._made = (made_token, made_alerts_token)
 
     def run(self) -> None:
         set_up_logging(self._config.outputs.loglevel, self._config.outputs.logfile)
         self._alerts.restore()
+        self._page.service.live.keep_log()
         request, starts = self._read_pending()
         events = RunEvents()
         if request is not None:
             # Before the server starts, so that a client of that run never gets the response that there is none.
             self._runs.begin(request.id, events)
         with self._server:
+            self._page.submitter.reach_at(self._server.url)
             if request is not None:
                 self._announce()
             outcome = self._execute(request, starts, events) if request is not None else RunEnd.DONE
             if outcome is RunEnd.ENDED or (outcome is RunEnd.DONE and self._wait() is None):
+                self._page.close()
                 return
             self._alerts.keep()
-            os.environ[_SOCKET] = str(self._server.hand_over())
+            self._page.keep()
+            self._server.pass_on()
             reexec()
 
     def _announce(self) -> None:
@@ -165,6 +145,9 @@ class Service:
         for name, needed in useless_settings(self._config).items():
             logger.warning("%s is not used: %s is not given.", self._config.label(name), self._config.label(needed))
         logger.info("Waiting for runs at %s", self._server.url, extra={"secret": secret})
+        if self._page.is_served:
+            login = f"#token={self._token}" if self._made[0] else ""
+            logger.info("Page: %s/", self._server.url, extra={"secret": login})
         logger.info("Alerts are received at %s%s", self._server.url, ALERTS_PATH, extra={"secret": alerts_secret})
 
     def _wait(self) -> RunRequest | None:
@@ -173,8 +156,10 @@ class Service:
         try:
             with IdleWorkers(tcp_endpoint(*self._config.cluster.bind), self._keys) as idle:
                 self._runs.wait_with(lambda: idle.workers)
+                self._page.open()
                 self._announce()
                 following: RunRequest | None = self._next.get()
+                self._page.submitter.wait_for_answer()
                 # Time to send the response to the client.
                 gevent.sleep(0.1)
                 return following
@@ -222,8 +207,7 @@ class Service:
             with self._logging_to(events):
                 self._log_earlier_runs(starts)
                 outputs = [KeptResult(self._pending), events, seen]
-                search = LimitSettings.of_plain(request.search) if request.search else None
-                session = self._session_for(config, shared, starts, display, outputs, search)
+                session = self._session_for(request, config, shared, starts, display, outputs)
                 result, code = session.execute()
             self._runs.expect_back(request.workers - sum(loss.requests is None for loss in result.losses))
             events.end(result, code)
@@ -265,6 +249,7 @@ class Service:
     def _fail(self, events: RunEvents, seen: PartialResult, detail: str, text: str) -> None:
         """End a run that has no result of its own: its client gets the part that was measured."""
         logger.error("%s", text)
+        self._page.failed(text)
         self._release_workers()
         result = unfinished.best_of(
             seen, unfinished.found_run(self._state, self._config.load.max_endpoints), detail, text
@@ -303,13 +288,14 @@ class Service:
 
     def _session_for(
         self,
+        request: RunRequest,
         config: RunConfig,
         shared: Path | None,
         starts: int,
         display: Display,
         outputs: Sequence[Output],
-        search: LimitSettings | None,
     ) -> RunSession:
+        search = LimitSettings.of_plain(request.search) if request.search else None
         config, plan, finder = planned(config, search)
         rules = configured_guards(config, plan.loadtest.guards)
         guards = guards_of(config, rules, self._started_in, of_scenarios=plan.requirements)
@@ -325,8 +311,10 @@ class Service:
             finder=finder,
             keys=self._keys,
             shared=shared,
+            run_id=request.run_id,
             recover=unfinished.recover_begun if starts else lambda *_: None,
             on_run=lambda run: self._began(run, plan.loadtest.name),
+            page=self._page.show_run(plan, config),
         )
 
     def _config_for(self, request: RunRequest) -> tuple[RunConfig, Path | None]:
@@ -394,8 +382,3 @@ def _token_of_service(variable: str, given: str | None) -> tuple[str, bool]:
     token = given or secrets.token_urlsafe(24)
     os.environ[variable] = token
     return token, not given
-
-
-def _healthy(environ: Any, start_response: Any) -> list[bytes]:
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
-    return [b"ok\n"]

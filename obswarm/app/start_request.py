@@ -52,6 +52,39 @@ def config_of(config: RunConfig, request: Start) -> RunConfig:
 def loaded_for(loaded: LoadedTest, request: Start, arguments: Sequence[str], file: Mapping[str, Any]) -> LoadedTest:
     """Return the load test with the classes, tags and options of a requested run. `arguments` are those of the command
     line, `file` the values of obswarm.toml. Raises ObswarmError."""
+    changes = _changes(loaded, request)
+    if request.options:
+        changes["custom"], _, flags = _options(loaded, request.options, arguments, file)
+        for action, value in flags:
+            setattr(changes["custom"], action.dest, value)
+    return replace(loaded, **changes)
+
+
+def loaded_with_arguments(
+    loaded: LoadedTest, request: Start, arguments: Sequence[str], file: Mapping[str, Any]
+) -> tuple[LoadedTest, list[str]]:
+    """Return the same as `loaded_for`, and the command line's arguments with the options of the run and without user
+    classes, for another process. Raises ObswarmError."""
+    changes = _changes(loaded, request)
+    parser = make_parser(events, loaded.loadtest.name, file)
+    _, names = parser.parse_known_args(list(arguments))
+    # Of equal words, the names of classes are the later ones.
+    own = list(reversed(arguments))
+    for name in names:
+        own.remove(name)
+    own.reverse()
+    changes["custom"], further, flags = _options(loaded, request.options, own, file)
+    for action, value in flags:
+        setattr(changes["custom"], action.dest, value)
+        # Whether the command line has a flag of it or not.
+        own = [each for each in own if each not in action.option_strings]
+        is_there = value if isinstance(action, argparse.BooleanOptionalAction) else value == action.const
+        further += option_arguments(action, f"options.{action.dest}", _text_of(is_there))
+    return replace(loaded, **changes), [*own, *further]
+
+
+def _changes(loaded: LoadedTest, request: Start) -> dict[str, Any]:
+    """Return the classes and tags of a requested run, as fields of a LoadedTest. Raises ObswarmError."""
     changes: dict[str, Any] = {}
     if request.user_classes is not UNSET:
         loaded.loadtest.chosen(request.user_classes)
@@ -59,18 +92,20 @@ def loaded_for(loaded: LoadedTest, request: Start, arguments: Sequence[str], fil
     for name, given in (("tags", request.tags), ("exclude_tags", request.exclude_tags)):
         if given is not UNSET:
             changes[name] = tuple(given)
-    if request.options:
-        changes["custom"] = _options(loaded, request.options, arguments, file)
-    return replace(loaded, **changes)
+    return changes
+
+
+_Flags = list[tuple[argparse.Action, bool]]
 
 
 def _options(
     loaded: LoadedTest, given: Mapping[str, Any], arguments: Sequence[str], file: Mapping[str, Any]
-) -> OptionValues:
+) -> tuple[OptionValues, list[str], _Flags]:
+    """Return the values of options without those that are flags, the given ones as arguments, and the flags."""
     parser = make_parser(events, loaded.loadtest.name, file)
     actions = {action.dest: action for action in parser._actions}
     further: list[str] = []
-    flags: dict[str, Any] = {}
+    flags: _Flags = []
     for name, value in given.items():
         action = actions.get(name)
         if action is None:
@@ -81,7 +116,7 @@ def _options(
         if isinstance(action, argparse._StoreTrueAction | argparse._StoreFalseAction | argparse.BooleanOptionalAction):
             if not isinstance(value, bool):
                 raise ObswarmError(f"options: {name} is {value!r}; it has to be true or false.")
-            flags[name] = value
+            flags.append((action, value))
         elif not action.option_strings:
             raise ObswarmError(f"options: {name} cannot be set here.")
         else:
@@ -93,9 +128,7 @@ def _options(
     values = OptionValues()
     values.secrets, values.secret_flags, values.long_names = parser.secrets, parser.secret_flags, parser.long_names
     parser.parse_known_args([*arguments, *further], values)
-    for name, value in flags.items():
-        setattr(values, name, value)
-    return values
+    return values, further, flags
 
 
 def _text_of(value: Any) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 import click
 
 from obswarm.app.build import build_master_run, keys_of
-from obswarm.app.service import Service
 from obswarm.app.service_process import ends_as_meant, supervise
 from obswarm.cli.guard_options import guard_options
 from obswarm.cli.locust_options import locust_options, locust_run_options
@@ -130,6 +129,9 @@ def master(ctx: click.Context, /, **_: Any) -> None:
         code = supervise(hands_over=config.cluster.hand_over)
         if code is not None:
             ctx.exit(code)
+        # It imports Flask, which neither its parent nor a single run needs.
+        from obswarm.app.service import Service
+
         with ends_as_meant():
             Service(config, TerminalDisplay, keys).run()
     elif not listed(ctx, config):

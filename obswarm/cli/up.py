@@ -167,7 +167,8 @@ def _print_addresses(project: Project) -> None:
         ("Grafana", project.url("grafana"), f"user admin, password {project.grafana_password}"),
         ("Prometheus", project.url("prometheus"), ""),
         ("Alertmanager", project.url("alertmanager"), ""),
-        ("Master", project.web_url, f"metrics: {project.web_url}/metrics"),
+        ("Page", project.web_url, f"to log in: {project.web_url}/#token={project.api_token}"),
+        ("Metrics", f"{project.web_url}/metrics", "of the master"),
     ]
     if project.demo:
         rows.append(("Contest", f"http://127.0.0.1:{project.ports['contest_load_balancer_http']}", "the demo's target"))

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import hashlib
 import hmac
 import math
 import secrets
@@ -89,6 +90,8 @@ class Access:
         self._now = now
         self._sessions: dict[str, Session] = {}
         self._attempts = _Attempts()
+        self.on_change: Callable[[], None] = lambda: None
+        """Called when a session was opened or ended."""
 
     @property
     def required(self) -> bool:
@@ -117,11 +120,35 @@ class Access:
         cookie = secrets.token_urlsafe(32)
         session = Session(user if name != TOKEN_USER and user else name, secrets.token_urlsafe(32), now + SESSION_S)
         self._sessions[cookie] = session
+        self.on_change()
         return cookie, session
+
+    @property
+    def sessions(self) -> dict[str, Any]:
+        """The open sessions as plain values, for another process with the same credentials."""
+        now = self._now()
+        sessions = {key: (each.user, each.csrf_token, each.until_s - now) for key, each in self._sessions.items()}
+        return {"of": self._fingerprint, "saved_s": clock.wall(), "sessions": sessions}
+
+    def restore(self, kept: Mapping[str, Any]) -> None:
+        """Open the `sessions` of an earlier process again, unless the credentials have changed."""
+        if not hmac.compare_digest(str(kept.get("of", "")), self._fingerprint):
+            return
+        now, age_s = self._now(), max(0.0, clock.wall() - kept["saved_s"])
+        for key, (user, token, left_s) in kept["sessions"].items():
+            if left_s > age_s:
+                self._sessions[key] = Session(user, token, now + left_s - age_s)
+
+    @property
+    def _fingerprint(self) -> str:
+        """What tells credentials apart, and does not reveal them."""
+        both = (self._password or b"", self._token or b"")
+        return hashlib.scrypt(b"\0".join(both), salt=b"obswarm sessions", n=1024, r=8, p=1, dklen=16).hex()
 
     def logout(self, cookie: str) -> None:
         """End a session."""
-        self._sessions.pop(cookie, None)
+        if self._sessions.pop(cookie, None) is not None:
+            self.on_change()
 
     def session(self, cookie: str | None) -> Session | None:
         """Return the session of a cookie, None without one."""

@@ -73,8 +73,9 @@ class _UnknownRun(NotReadable):
 class MasterClient:
     """Client of the API at `url`. All methods raise MasterError."""
 
-    def __init__(self, url: str, token: str, trust_env: bool = True) -> None:
-        """`trust_env`: use the proxies and certificates of the environment."""
+    def __init__(self, url: str, token: str, trust_env: bool = True, verify: bool = True) -> None:
+        """`trust_env`: use the proxies and certificates of the environment. Without `verify`, the master may have any
+        certificate, for a master whose address no other process can have."""
         self.url = url.rstrip("/")
         self._given_up = False
         self._give_up_at_s = math.inf
@@ -83,6 +84,7 @@ class MasterClient:
         access = ApiAccess(token=token)
         self._api_target = ApiTarget(self.url, access, naming_of_token("--api-token"))
         self._session = ApiSession(_LARGEST_ANSWER_BYTES, _LONGEST_S, trust_env, access)
+        self._how: dict[str, Any] = {} if verify else {"verify": False}
 
     def give_up(self) -> None:
         """Stop waiting when the master does not respond."""
@@ -124,7 +126,7 @@ class MasterClient:
         until_s = clock.monotonic() + _START_S
         while True:
             try:
-                self._session.get(self.url + SERVICE_PATH, timeout=_TIMEOUT_S)
+                self._session.get(self.url + SERVICE_PATH, timeout=_TIMEOUT_S, **self._how)
                 return
             except requests.RequestException as error:
                 # Other errors are reported when the run is submitted.
@@ -143,7 +145,7 @@ class MasterClient:
             {"data": body, "headers": {"Content-Type": content_type}} if content_type else {"json": body}
         )
         try:
-            answer = self._session.request(method, self.url + path, timeout=timeout_s, **how)
+            answer = self._session.request(method, self.url + path, timeout=timeout_s, **how, **self._how)
         except requests.RequestException as error:
             why = failure_of(error, self._api_target, timeout_s).reason
             raise MasterError(f"No master responds at {self.url}: {why}") from None
@@ -206,7 +208,10 @@ class MasterClient:
     def _events(self, number: str, boot: str, after: int) -> tuple[str, list[Any]]:
         timeout_s = max(_AGAIN_S, min(_TIMEOUT_S, self._give_up_at_s - clock.monotonic()))
         answer = self._session.get(
-            f"{self.url}{RUNS_PATH}/{number}/news", params={"boot": boot, "after": str(after)}, timeout=timeout_s
+            f"{self.url}{RUNS_PATH}/{number}/news",
+            params={"boot": boot, "after": str(after)},
+            timeout=timeout_s,
+            **self._how,
         )
         # Also the response before the process of the run has started.
         if answer.status_code == 404:

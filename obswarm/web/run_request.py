@@ -47,9 +47,9 @@ class RunRequest:
     digest: str
     bundle: bytes
     id: str = ""
-    run_id: str = ""
     workers: int = 0
     search: dict[str, Any] = field(default_factory=dict)
+    run_id: str = ""
 
     def accepted(self, number: str, workers: int, run_id: str) -> "RunRequest":
         return replace(self, id=number, workers=workers, run_id=run_id)

@@ -145,7 +145,7 @@ class Client:
         self.told = list(told)
         self.requests: list[RunRequest] = []
 
-    def __call__(self, url: str, token: str, trust_env: bool) -> "Client":
+    def __call__(self, url: str, token: str, trust_env: bool, verify: bool) -> "Client":
         self.made_with = (url, token, trust_env)
         return self
 
@@ -188,7 +188,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def run(*told: Any, master: Master = MASTER, **given: Any) -> tuple[int, Shown, Client]:
         client, shown = Client(*told), Shown()
         monkeypatch.setattr(module, "MasterClient", client)
-        monkeypatch.setattr(module, "build_plan", lambda config, is_made_here: plan(tmp_path))
+        monkeypatch.setattr(module, "build_plan", lambda config, is_made_here, loaded: plan(tmp_path))
         monkeypatch.setattr("obswarm.app.session._Signals.__enter__", lambda self: self)
         monkeypatch.setattr("obswarm.app.session._Signals.__exit__", lambda self, *_: None)
         given = {"no_store": True, **given}

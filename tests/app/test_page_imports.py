@@ -8,7 +8,7 @@ from tests.support.patience import HANG_S
 _PROGRAM = """
 import sys
 import obswarm.gevent_patch
-import obswarm.cli.run, obswarm.app.build, obswarm.app.service
+import obswarm.cli.run, obswarm.cli.master, obswarm.app.build
 from types import SimpleNamespace as Plan
 plan = Plan(environment=Plan(have_page=id), loaded=Plan(loadtest=Plan(name="")))
 obswarm.app.build.{call}

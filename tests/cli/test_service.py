@@ -12,7 +12,7 @@ import gevent
 import pytest
 
 from obswarm import clock
-from obswarm.api import ObswarmError
+from obswarm.api import Environment, Events, ObswarmError
 from obswarm.app import service as module
 from obswarm.app.exit_status import exit_code_of
 from obswarm.app.notices import Notices
@@ -105,7 +105,9 @@ class Runner:
         self.evaluator = FakeEvaluator()
         guards = Namespace(app=AlertsApp(None, "token"), evaluator=self.evaluator)
         monkeypatch.setattr(module, "guards_of", lambda *_, **__: guards)
-        plan = Namespace(loadtest=Namespace(guards=(), name="a.py"), requirements={})
+        environment = Environment(events=Events(), recorder=Recorder())
+        loadtest = Namespace(guards=(), name="a.py")
+        plan = Namespace(loadtest=loadtest, requirements={}, environment=environment, loaded=None)
         monkeypatch.setattr(module, "planned", lambda config, search: (config, plan, None))
 
     def ask(self, begun: int = 0, given: Mapping[str, Any] | None = None) -> None:

@@ -141,3 +141,37 @@ def test_links_of_other_pages_are_recognised() -> None:
     assert is_from_elsewhere(request("GET", HTTP_SEC_FETCH_SITE="cross-site"))
     assert not is_from_elsewhere(request("GET"))
     assert not is_from_elsewhere(request("GET", HTTP_SEC_FETCH_SITE="none"))
+
+
+def test_sessions_go_on_in_another_process_with_the_same_credentials(access: Access, clock: Clock) -> None:
+    changes: list[int] = []
+    access.on_change = lambda: changes.append(len(access.sessions["sessions"]))
+    cookie, session = access.login("a", None, None, TOKEN)
+    ended, _ = access.login("a", "ann", "pass:word", None)
+    access.logout(ended)
+    access.logout(ended)
+    assert changes == [1, 2, 1]
+    kept = access.sessions
+    assert TOKEN not in str(kept)
+    clock.now += 7.0
+    following = Access("ann", "pass:word", TOKEN, clock)
+    following.restore(kept)
+    restored = following.session(cookie)
+    assert restored is not None
+    assert restored.csrf_token == session.csrf_token
+    assert following.session(ended) is None
+    clock.now += SESSION_S
+    assert following.session(cookie) is None
+    for user, password, token in (("ann", "pass:word", "another"), ("ann", "other", TOKEN), (None, None, TOKEN)):
+        other = Access(user, password, token, clock)
+        other.restore(kept)
+        assert other.session(cookie) is None
+
+
+def test_the_time_between_two_processes_counts(access: Access, clock: Clock) -> None:
+    cookie, _ = access.login("a", None, None, TOKEN)
+    for age_s, is_open in ((SESSION_S - 60, True), (SESSION_S + 60, False)):
+        kept = access.sessions
+        following = Access("ann", "pass:word", TOKEN, clock)
+        following.restore({**kept, "saved_s": kept["saved_s"] - age_s})
+        assert (following.session(cookie) is not None) is is_open

@@ -89,10 +89,20 @@ const update = () => {
   document.documentElement.dataset.state = live.isConnected ? (live.status?.state ?? "") : "lost";
 };
 
+// A link may have the token behind its `#`, which browsers send to nobody: `#token=…`.
+const takeToken = () => {
+  const [, token] = /^#token=(.+)$/.exec(location.hash) ?? [];
+  if (token) globalThis.history.replaceState(null, "", location.pathname);
+  return token ? decodeURIComponent(token) : null;
+};
+let token = takeToken();
+
 const start = async () => {
   let found;
   try {
     found = await session();
+    if (token && found.required && found.user === null) found = await session({ token }).catch(() => found);
+    token = null;
   } catch (error) {
     if (!live.status) fill(main, h("p", { class: "bad" }, `${error.message} Trying again …`));
     setTimeout(start, RETRY_MS);
