@@ -108,7 +108,7 @@ def shown(page: Page, view: str) -> None:
     """Wait until a view has its contents, and open what is closed."""
     if view == "charts":
         page.wait_for_selector(".uplot")
-        page.locator(".picker > summary").click()
+        page.locator(".picker > summary").first.click()
         page.get_by_label("shop-db: Connections").check()
         page.wait_for_selector("h3:text('shop-db: Connections')")
     elif view == "start":
@@ -251,6 +251,60 @@ def endpoints_are_sorted_filtered_and_grouped(browser: Browser) -> None:
         expect(page.locator(".group-row")).to_have_count(4)
         master.tick()
         expect(rows).to_have_count(4 + 117)
+
+
+@check
+def columns_are_chosen_and_kept(browser: Browser) -> None:
+    with serving(endpoints=5) as master, opened(browser, master, "endpoints") as page:
+        heading = page.get_by_role("columnheader", name="p50")
+        expect(heading).to_be_visible()
+        page.get_by_text("Columns", exact=True).click()
+        page.get_by_role("checkbox", name="p50").uncheck()
+        expect(heading).to_have_count(0)
+        cells = page.locator("main tbody tr").first.locator("th:visible, td:visible")
+        shown = page.locator("main thead th:visible").count()
+        expect(cells).to_have_count(shown)
+        master.tick()
+        expect(cells).to_have_count(shown)
+        page.reload()
+        expect(page.get_by_role("columnheader", name="p95")).to_be_visible()
+        expect(heading).to_have_count(0)
+        page.get_by_text("Columns", exact=True).click()
+        page.get_by_role("checkbox", name="p50").check()
+        expect(heading).to_be_visible()
+
+
+@check
+def charts_are_saved_as_files(browser: Browser) -> None:
+    with serving(seconds=3) as master, opened(browser, master, "charts") as page:
+        page.wait_for_selector(".uplot")
+        with page.expect_download() as saving:
+            button(page, "Save Latency as CSV").click()
+        assert saving.value.suggested_filename == f"{master.run_id}_latency.csv"
+        heading, *rows = saving.value.path().read_text().splitlines()
+        assert heading == "time_s,elapsed_s,p50,p95,p99"
+        assert len(rows) == len(master.points)
+        assert [float(each) for each in rows[-1].split(",")[2:]] == [
+            master.points[-1][name] for name in ("p50_s", "p95_s", "p99_s")
+        ]
+        with page.expect_download() as saving:
+            button(page, "Save Users as PNG").click()
+        assert saving.value.suggested_filename == f"{master.run_id}_users.png"
+        content = saving.value.path().read_bytes()
+        assert content.startswith(b"\x89PNG")
+        width, height = (int.from_bytes(content[at : at + 4]) for at in (16, 20))
+        assert width > 300 < 2 * height
+
+
+@check
+def metrics_of_the_load_test_have_charts(browser: Browser) -> None:
+    with serving(seconds=5) as master, opened(browser, master, "charts") as page:
+        page.get_by_text("The load test's own metrics (2)").click()
+        page.get_by_label("basket_size (items), p95").check()
+        chart = page.locator(".chart", has_text="basket_size (items), p95")
+        expect(chart.locator("canvas")).to_have_attribute("aria-label", re.compile("last 2[0-9]"))
+        master.tick()
+        expect(chart).to_contain_text("tier=gold")
 
 
 @check
@@ -416,6 +470,22 @@ def who_is_not_logged_in_sees_the_form(browser: Browser) -> None:
         master.drop()
         expect(page.get_by_label("Token")).to_be_visible()
         expect(page.locator("#commands").get_by_role("button").first).to_be_hidden()
+
+
+@check
+def a_link_with_the_token_logs_in(browser: Browser) -> None:
+    with serving(token="sword/fish") as master:
+        context = browser.new_context()
+        context.set_default_timeout(TIMEOUT_MS)
+        page = context.new_page()
+        page.goto(f"{master.url}/#token=sword%2Ffish")
+        expect(page.locator("#state")).to_have_text("running")
+        assert "sword" not in page.url
+        context.clear_cookies()
+        page.goto("about:blank")
+        page.goto(f"{master.url}/#token=wrong")
+        expect(page.get_by_label("Token")).to_be_visible()
+        context.close()
 
 
 @check

@@ -236,7 +236,13 @@ class StubMaster:
                     for name, title, unit in (("connections", "Connections", "number"), ("hits", "Cache hits", "ratio"), ("rows", f"Rows {INTRUDER}", "per_second"))
                 ],
             },
-            "/targets/series": run | {
+            "/custom": run | {
+                "metrics": [
+                    {"id": f"basket_size|{name}", "name": "basket_size", "labels": "tier=gold", "title": f"basket_size (items), {name} {INTRUDER}", "unit": "number"}
+                    for name in ("p50", "p95")
+                ],
+            },
+            path if path in ("/targets/series", "/custom/series") else "": run | {
                 "series": [
                     {"id": each, "time_s": [point["time_s"] - 0.4 for point in self.points], "values": [17.0 + number % 9 for number in range(len(self.points))]}
                     for each in query.get("metric", [])

@@ -11,6 +11,7 @@ export class Table {
   #rows = new Map();
   #latest = [[], null];
   #showsAll = false;
+  #hidden = new Set();
 
   constructor({ label, columns, key, sort = null, empty }) {
     Object.assign(this, { columns, key, sort, empty });
@@ -54,6 +55,19 @@ export class Table {
       );
     this.element = h("div", { class: "table" }, this.choice, this.table, this.note, this.more);
     this.#showSort();
+  }
+
+  /* Leave out the columns with these ids; the first one always stays. */
+  hideColumns(ids) {
+    this.#hidden = new Set(ids);
+    this.columns.forEach((column, at) => {
+      this.headings[at].hidden = this.#isHidden(at);
+      for (const line of this.#rows.values()) line.children[at].hidden = this.#isHidden(at);
+    });
+  }
+
+  #isHidden(at) {
+    return at > 0 && this.#hidden.has(this.columns[at].id);
   }
 
   /* Change the columns' contents, as when other statistics are chosen. */
@@ -142,6 +156,7 @@ export class Table {
             scope: number ? null : "row",
             "data-is": column.title,
             class: column.isText ? "text" : null,
+            hidden: this.#isHidden(number),
           }),
         ),
       );

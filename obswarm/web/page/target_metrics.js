@@ -1,41 +1,32 @@
-// Metrics of the targets: which there are, which are chosen, and their values.
+// Metrics of the targets, and those of the load test itself: which there are, which are chosen, and their values.
 
 import { get } from "./api.js";
 import { fill, h, setText } from "./dom.js";
+import { store, stored } from "./storage.js";
 
 const EVERY_MS = 2000;
 // The API gives so many at once.
 const MOST_CHOSEN = 20;
 const MOST_SAMPLES = 4000;
-const KEY = "obswarm-target-metrics";
 
-// A browser may forbid the storage; the choice then lasts as long as the page.
-const stored = () => {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) || [];
-  } catch {
-    return [];
-  }
-};
-const store = (ids) => {
-  try {
-    localStorage.setItem(KEY, JSON.stringify(ids));
-  } catch {
-    /* see above */
-  }
-};
 
-export class TargetMetrics {
-  #ids = new Set(stored());
+export const OF_TARGETS = { title: "Metrics of the targets", path: "/targets", key: "obswarm-target-metrics" };
+export const OF_LOADTEST = { title: "The load test's own metrics", path: "/custom", key: "obswarm-custom-metrics" };
+
+/* Name of a metric; only those of targets have one. */
+export const titleOf = ({ target, title }) => (target ? `${target}: ${title}` : title);
+
+export class Metrics {
+  #ids;
   #samples = new Map();
   #timer = null;
   #run = null;
 
-  constructor(live, changed) {
-    this.live = live;
-    this.changed = changed;
+  constructor(source, live, changed) {
+    Object.assign(this, { source, live, changed });
+    this.#ids = new Set(stored(source.key));
     this.metrics = [];
-    this.summary = h("summary", {}, "Metrics of the targets");
+    this.summary = h("summary", {}, source.title);
     this.filter = h("input", { type: "search", oninput: () => this.#list() });
     this.list = h("div", { class: "choices" });
     this.note = h("p", { class: "hint" });
@@ -77,15 +68,16 @@ export class TargetMetrics {
   }
 
   async #ask() {
-    const found = await get("/targets");
+    const found = await get(this.source.path);
     if (found.run_id !== this.#run) {
       this.#run = found.run_id;
       this.#samples.clear();
     }
     const before = this.metrics.map(({ id }) => id).join("\n"),
-      problems = found.targets.filter(({ problem }) => problem).map(({ target, problem }) => `${target}: ${problem}`);
+      targets = found.targets ?? [],
+      problems = targets.filter(({ problem }) => problem).map(({ target, problem }) => `${target}: ${problem}`);
     this.metrics = found.metrics;
-    this.element.hidden = found.targets.length === 0;
+    this.element.hidden = targets.length + found.metrics.length === 0;
     setText(this.note, problems.join(" "));
     if (before !== this.metrics.map(({ id }) => id).join("\n")) {
       this.#list();
@@ -97,7 +89,7 @@ export class TargetMetrics {
     if (!ids.length) return;
     // Metrics that were chosen just now have no samples yet: everything is asked for.
     const since = Math.min(...ids.map((id) => this.#samples.get(id)?.time.at(-1) ?? 0));
-    const { series } = await get("/targets/series", { metric: ids, since: since || null });
+    const { series } = await get(`${this.source.path}/series`, { metric: ids, since: since || null });
     for (const { id, time_s, values } of series) this.#add(id, time_s, values);
     this.live.changed();
   }
@@ -118,12 +110,12 @@ export class TargetMetrics {
 
   #list() {
     const wanted = this.filter.value.trim().toLowerCase();
-    const shown = this.metrics.filter(({ target, title, name, labels }) =>
-      `${target} ${title} ${name} ${labels}`.toLowerCase().includes(wanted),
+    const shown = this.metrics.filter((metric) =>
+      `${titleOf(metric)} ${metric.name} ${metric.labels}`.toLowerCase().includes(wanted),
     );
     setText(
       this.summary,
-      `Metrics of the targets (${this.#ids.size ? `${this.chosen().length} of ` : ""}${this.metrics.length})`,
+      `${this.source.title} (${this.#ids.size ? `${this.chosen().length} of ` : ""}${this.metrics.length})`,
     );
     const focused = document.activeElement?.dataset?.id;
     fill(
@@ -138,7 +130,7 @@ export class TargetMetrics {
             "data-id": metric.id,
             onchange: (event) => this.#choose(metric.id, event.target),
           }),
-          ` ${metric.target}: ${metric.title}${metric.labels ? ` (${metric.labels})` : ""}`,
+          ` ${titleOf(metric)}${metric.labels ? ` (${metric.labels})` : ""}`,
         ),
       ),
     );
@@ -153,8 +145,8 @@ export class TargetMetrics {
     }
     this.#ids[box.checked ? "add" : "delete"](id);
     if (!box.checked) this.#samples.delete(id);
-    store([...this.#ids]);
-    setText(this.summary, `Metrics of the targets (${this.chosen().length} of ${this.metrics.length})`);
+    store(this.source.key, [...this.#ids]);
+    setText(this.summary, `${this.source.title} (${this.chosen().length} of ${this.metrics.length})`);
     this.changed();
     this.show();
   }

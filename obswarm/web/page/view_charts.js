@@ -1,7 +1,8 @@
 // Charts of the run over time: the load, the responses, and chosen metrics of the targets on the same time axis.
 
 import { fill, h, moment, setText, clock } from "./dom.js";
-import { TargetMetrics } from "./target_metrics.js";
+import { chartFiles } from "./chart_files.js";
+import { Metrics, OF_LOADTEST, OF_TARGETS, titleOf } from "./target_metrics.js";
 
 const { drawHeat, makeChart, columns } = globalThis.obswarmCharts;
 
@@ -45,15 +46,18 @@ export class ChartsView {
     this.live = live;
     this.title = "Charts";
     this.sync = globalThis.uPlot.sync("live");
-    this.targets = new TargetMetrics(live, () => {
+    const changed = () => {
       this.#drawn = "";
       live.changed();
-    });
+    };
+    this.targets = new Metrics(OF_TARGETS, live, changed);
+    this.own = new Metrics(OF_LOADTEST, live, changed);
     this.logarithmic = h("input", { type: "checkbox", onchange: () => this.redraw() });
     this.hint = h("p", { class: "hint" });
     this.load = h("div", { class: "group" });
     this.canvas = h("canvas", { id: "heat", role: "img", "aria-label": "No requests yet." });
     this.ofTargets = h("div", { class: "group" });
+    this.ofLoadtest = h("div", { class: "group" });
     this.annotations = h("ol", { class: "annotations" });
     this.element = h(
       "div",
@@ -64,6 +68,8 @@ export class ChartsView {
       this.canvas,
       this.targets.element,
       this.ofTargets,
+      this.own.element,
+      this.ofLoadtest,
       h("section", { "aria-label": "Annotations" }, h("h3", {}, "Annotations"), this.annotations),
     );
     new ResizeObserver(() => this.#resize()).observe(this.load);
@@ -71,11 +77,13 @@ export class ChartsView {
 
   show() {
     this.targets.show();
+    this.own.show();
     this.redraw();
   }
 
   hide() {
     this.targets.hide();
+    this.own.hide();
   }
 
   redraw() {
@@ -119,21 +127,23 @@ export class ChartsView {
         .filter(([name]) => name !== "users_target" || !isOpen)
         .map(([name, label]) => ({ label, values: history.columns[name] || empty })),
     }));
-    const ofTargets = this.targets.chosen().map(({ metric, values }) => ({
-      title: `${metric.target}: ${metric.title}`,
-      unit: metric.unit,
-      stacked: false,
-      time,
-      place: this.ofTargets,
-      lines: [{ label: metric.labels || metric.title, values: values(history.time) }],
-    }));
-    return [...load, ...ofTargets];
+    const chosen = (metrics, place) =>
+      metrics.chosen().map(({ metric, values }) => ({
+        title: titleOf(metric),
+        unit: metric.unit,
+        stacked: false,
+        time,
+        place,
+        lines: [{ label: metric.labels || metric.title, values: values(history.time) }],
+      }));
+    return [...load, ...chosen(this.targets, this.ofTargets), ...chosen(this.own, this.ofLoadtest)];
   }
 
   #draw(charts) {
     for (const { plot } of this.#plots) plot.destroy();
     fill(this.load);
     fill(this.ofTargets);
+    fill(this.ofLoadtest);
     this.#isZoomed = false;
     this.#plots = charts.map((chart) => {
       const place = h("div"),
@@ -145,8 +155,12 @@ export class ChartsView {
           end_label: "now",
           at_text: (time) => `${clock(time)} (${moment(time + this.live.started_s)})`,
         };
-      chart.place.append(h("div", { class: "chart" }, h("h3", {}, chart.title), place));
+      const files = h("span", { class: "files" });
+      chart.place.append(
+        h("div", { class: "chart" }, h("div", { class: "heading" }, h("h3", {}, chart.title), files), place),
+      );
       const plot = makeChart(chart, place, about);
+      fill(files, chartFiles(chart, about, plot, this.live));
       plot.hooks.setSelect = [
         ...(plot.hooks.setSelect || []),
         (zoomed) => {

@@ -2,7 +2,10 @@
 
 import { endpointLabel, format, h } from "./dom.js";
 import { downloads } from "./downloads.js";
+import { stored, store } from "./storage.js";
 import { Table } from "./table.js";
+
+const HIDDEN_KEY = "obswarm-hidden-columns";
 
 const GROUPS = { none: () => null, method: ({ method }) => method || "(none)", prefix: ({ name }) => prefixOf(name) };
 
@@ -69,6 +72,7 @@ export class EndpointsView {
       ],
     });
     this.downloads = h("p", { class: "downloads" });
+    this.table.hideColumns(stored(HIDDEN_KEY));
     this.element = h(
       "div",
       {},
@@ -79,10 +83,32 @@ export class EndpointsView {
         h("label", {}, "Method ", this.method),
         h("label", {}, "Group by ", this.group),
         h("label", {}, "Rates and percentiles of ", this.span),
+        this.#columnChoice(),
       ),
       this.table.element,
       this.downloads,
     );
+  }
+
+  #columnChoice() {
+    const hidden = new Set(stored(HIDDEN_KEY)),
+      choices = this.table.columns.slice(1).map(({ id, title }) =>
+        h(
+          "label",
+          {},
+          h("input", {
+            type: "checkbox",
+            checked: !hidden.has(id),
+            onchange: ({ target }) => {
+              hidden[target.checked ? "delete" : "add"](id);
+              store(HIDDEN_KEY, [...hidden]);
+              this.table.hideColumns(hidden);
+            },
+          }),
+          ` ${title}`,
+        ),
+      );
+    return h("details", { class: "picker columns" }, h("summary", {}, "Columns"), h("div", { class: "choices" }, choices));
   }
 
   show() {

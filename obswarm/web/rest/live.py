@@ -10,6 +10,7 @@ from obswarm.record import Annotation, Snapshot
 from obswarm.sanitize import escape_lines
 from obswarm.stats import EndpointKey
 from obswarm.web.rest import rows
+from obswarm.web.rest.custom import CustomSeries
 from obswarm.web.rest.documents import LogRow, RequirementRow
 from obswarm.web.rest.events import EventStreams
 from obswarm.web.rest.series import SecondSeries, point_of
@@ -38,6 +39,7 @@ class LiveRun(Output):
         self.snapshot_now: Snapshot | None = None
         """The last snapshot; None before the first one."""
         self.series = SecondSeries()
+        self.custom = CustomSeries()
         self.annotations: deque[Annotation] = deque(maxlen=_ANNOTATIONS_KEPT)
         self._seen: Mapping[EndpointKey, tuple[int, int]] = {}
         self._stats_since_s: float | None = None
@@ -60,6 +62,7 @@ class LiveRun(Output):
             self._reset()
         self.snapshot_now, self._stats_since_s = snapshot, snapshot.stats_since_s
         self.series.add(snapshot)
+        self.custom.add(snapshot)
         self._streams.publish("snapshot", lambda: self._delta(snapshot))
         if not self._streams.listeners:
             self._seen = {}

@@ -11,6 +11,7 @@ from obswarm.record import Snapshot
 from obswarm.web.rest import documents as d
 from obswarm.web.rest import requests as r
 from obswarm.web.rest import rows
+from obswarm.web.rest.custom import CustomMetrics
 from obswarm.web.rest.live import LiveRun
 from obswarm.web.rest.service import TestService
 
@@ -19,6 +20,7 @@ JSON, HTML, CSV = "application/json", "text/html", "text/csv"
 MOST_METRICS = 20
 _TIME_S = Annotated[float, Meta(ge=0, le=1e11)]
 _TEXT = Annotated[str, Meta(max_length=200)]
+_ID = Annotated[str, Meta(max_length=2000)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,12 @@ def _target_series(call: Call) -> Any:
     return d.TargetSeries(call.run_id, found)
 
 
+def _custom_series(call: Call) -> Any:
+    return d.TargetSeries(call.run_id, call.live.custom.since(call.values["metric"], call.values["since"]))
+
+
 _SINCE = Parameter("since", _TIME_S, 0.0, "Only values after this time, in seconds since 1970.")
+_METRIC = Parameter("metric", Annotated[list[_ID], Meta(max_length=MOST_METRICS)], [], "Id of a metric; repeatable.")
 _DOWNLOAD = Parameter("download", bool, False, "Send the response as a file to save.")
 _COMMAND = (409,)
 _STORED = (404, 409)
@@ -245,12 +252,22 @@ OPERATIONS = (
         "Values of metrics of targets",
         _target_series,
         d.TargetSeries,
-        query=(
-            Parameter(
-                "metric", Annotated[list[_TEXT], Meta(max_length=MOST_METRICS)], [], "Id of a metric; repeatable."
-            ),
-            _SINCE,
-        ),
+        query=(_METRIC, _SINCE),
+    ),
+    Operation(
+        "GET",
+        "/custom",
+        "The load test's own metrics",
+        lambda call: CustomMetrics(call.run_id, call.live.custom.metrics()),
+        CustomMetrics,
+    ),
+    Operation(
+        "GET",
+        "/custom/series",
+        "Values of the load test's own metrics",
+        _custom_series,
+        d.TargetSeries,
+        query=(_METRIC, _SINCE),
     ),
     Operation(
         "GET",
