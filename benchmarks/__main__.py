@@ -7,6 +7,7 @@ from benchmarks.feed.__main__ import main as feed
 from benchmarks.http.__main__ import main as http
 from benchmarks.metrics.__main__ import main as metrics
 from benchmarks.store.__main__ import main as store
+from benchmarks.web.__main__ import main as web
 
 if __name__ == "__main__":
     http()
@@ -14,5 +15,6 @@ if __name__ == "__main__":
     arrivals()
     cluster()
     feed()
+    web([])
     print(store())
     print(explain())
