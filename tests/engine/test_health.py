@@ -1,6 +1,10 @@
+from pathlib import Path
+
+import psutil
 import pytest
 
 from obswarm import clock
+from obswarm.engine import health
 from obswarm.engine.health import HealthMonitor, SaturationWatch
 
 
@@ -76,9 +80,16 @@ def test_the_monitor_sees_a_loop_that_was_blocked() -> None:
     gevent.sleep(0.03)
     monkey.get_original("time", "sleep")(0.08)
     gevent.sleep(0.03)
-    health, _ = monitor.read(users=5)
+    measured, _ = monitor.read(users=5)
     monitor.stop()
-    assert health.loop_lag_s > 0.05
-    assert health.memory_bytes > 1_000_000
-    assert (health.users, health.worker) == (5, "local")
+    assert measured.loop_lag_s > 0.05
+    assert measured.memory_bytes > 1_000_000
+    assert (measured.users, measured.worker) == (5, "local")
     assert time.process_time() > 0
+
+
+def test_the_memory_is_the_resident_set_with_and_without_proc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    expected = psutil.Process().memory_info().rss
+    assert health._resident_memory()() == pytest.approx(expected, rel=0.05)
+    monkeypatch.setattr(health, "_STATM", str(tmp_path / "missing"))
+    assert health._resident_memory()() == pytest.approx(expected, rel=0.05)
