@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.segment import ControlType, Segment
 
 from obswarm.cli.charts import chart_room, line_chart, sparkline
-from obswarm.cli.display_lines import classes_text, health_line, in_flight_texts, iteration_rows, users_text
+from obswarm.cli.display_lines import classes_text, health_line, in_flight_texts, iteration_rows
 from obswarm.cli.display_tables import (
     ENDPOINT_QUANTILES,
     MOST_CUSTOM,
@@ -21,6 +21,7 @@ from obswarm.cli.display_tables import (
     errors_table,
     guards_table,
 )
+from obswarm.cli.plain import users_text
 from obswarm.cli.text_console import TextConsole, TextTable, joined, panel, plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output, RunHandle, RunResult

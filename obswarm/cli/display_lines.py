@@ -3,6 +3,7 @@
 from rich.console import RenderableType
 from rich.text import Text
 
+from obswarm.cli.plain import limited_text
 from obswarm.cli.text_console import plain
 from obswarm.cli.window import RecentIntervals
 from obswarm.record import Snapshot, WorkerStatus
@@ -21,20 +22,6 @@ def in_flight_texts(snapshot: Snapshot) -> tuple[Text, Text]:
     key = max(snapshot.in_flight, key=lambda key: snapshot.in_flight[key].oldest_s)
     style = "yellow" if total.oldest_s >= OLD_S else "dim"
     return plain(f"{total.count:,}", "bold"), plain(f"oldest {format_latency(total.oldest_s)}, {key.label}", style)
-
-
-def users_text(snapshot: Snapshot, separator: str = " of ") -> str:
-    """Return the number of users, with the target unless all users are for a rate of iterations."""
-    if snapshot.is_open and not snapshot.user_target:
-        return f"{snapshot.user_count:,}"
-    return f"{snapshot.user_count:,}{separator}{snapshot.user_target:,}"
-
-
-def limited_text(snapshot: Snapshot) -> str:
-    """Return how many iterations of a limited number have ended, by user class if each has its own."""
-    ended, targets = snapshot.iterations_ended, snapshot.iterations_target
-    texts = {name: f"{ended.get(name, 0):,}/{number:,}" for name, number in targets.items()}
-    return " · ".join(text if len(texts) == 1 else f"{name} {text}" for name, text in texts.items())
 
 
 def iteration_rows(snapshot: Snapshot, recent: RecentIntervals) -> list[tuple[str, Text, Text]]:

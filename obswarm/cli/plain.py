@@ -1,10 +1,9 @@
-"""Progress without a terminal: a plain line every five seconds."""
+"""Progress without a terminal: a plain line every five seconds, without rich."""
 
 import math
 import os
 from typing import TextIO
 
-from obswarm.cli.display_lines import limited_text, users_text
 from obswarm.cli.window import RecentIntervals
 from obswarm.engine import Output
 from obswarm.record import Snapshot
@@ -82,3 +81,17 @@ def progress_line(snapshot: Snapshot, recent: RecentIntervals, width: float = ma
     if len(line) <= width:
         return line
     return " ".join(part.strip() for part in parts if not part.startswith("p50 "))
+
+
+def users_text(snapshot: Snapshot, separator: str = " of ") -> str:
+    """Return the number of users, with the target unless all users are for a rate of iterations."""
+    if snapshot.is_open and not snapshot.user_target:
+        return f"{snapshot.user_count:,}"
+    return f"{snapshot.user_count:,}{separator}{snapshot.user_target:,}"
+
+
+def limited_text(snapshot: Snapshot) -> str:
+    """Return how many iterations of a limited number have ended, by user class if each has its own."""
+    ended, targets = snapshot.iterations_ended, snapshot.iterations_target
+    texts = {name: f"{ended.get(name, 0):,}/{number:,}" for name, number in targets.items()}
+    return " · ".join(text if len(texts) == 1 else f"{name} {text}" for name, text in texts.items())
