@@ -2,12 +2,16 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 
 from obswarm.ending_signals import ending_signals
 
 _INTERRUPTED = 130
 """Same as in obswarm.app.exit_codes, which may not be imported yet."""
+
+_WORKER_PROCESS = "worker-process"
+"""Not a command of the user's: how obswarm starts its worker processes."""
 
 
 def main() -> None:
@@ -28,7 +32,11 @@ def _imported() -> Callable[[], None]:
 
     # Before the rest is imported, since other users can read the command line.
     command_line.hide_secrets()
-    from obswarm.cli.main import main as run
+    run: Callable[[], None]
+    if sys.argv[1:2] == [_WORKER_PROCESS]:
+        from obswarm.cli.worker_process import main as run
+    else:
+        from obswarm.cli.main import main as run
 
     for number in ours:
         signal.signal(number, before[number])

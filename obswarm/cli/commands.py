@@ -18,7 +18,6 @@ class CommandRow(NamedTuple):
     """The first sentence of the command's help."""
     runs_load_tests: bool = False
     """Whether it takes a load-test file, and Locust's forms of options."""
-    hidden: bool = False
 
 
 COMMANDS = {
@@ -53,12 +52,6 @@ COMMANDS = {
         "Export the resource usage of containers to Prometheus.",
     ),
     "migrate": CommandRow("migrate:migrate", "Show a locustfile with obswarm's own names, as a diff."),
-    "worker-process": CommandRow(
-        "worker_process:worker_process",
-        "Run one worker process of `obswarm worker --processes` or `obswarm run`, which starts it; ends with its"
-        " parent.",
-        hidden=True,
-    ),
 }
 """In the order of `obswarm --help`, and of the keys that errors of obswarm.toml list. tests/cli/test_commands.py
 compares the texts with those of the commands."""
@@ -103,7 +96,7 @@ class RootCommand(click.Group):
 
     def __init__(self, name: str | None = None, *, rows: Mapping[str, CommandRow], **settings: Any) -> None:
         super().__init__(name, CommandsOnDemand(rows), **settings)
-        shown = [click.Command(name, help=row.short_help, hidden=row.hidden) for name, row in rows.items()]
+        shown = [click.Command(name, help=row.short_help) for name, row in rows.items()]
         self._shown = _InOrder(commands=shown)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -113,6 +106,6 @@ class RootCommand(click.Group):
         names = [name for name in self._shown.list_commands(ctx) if name.startswith(incomplete)]
         commands = [self._shown.commands[name] for name in names]
         return [
-            *(CompletionItem(each.name, help=each.get_short_help_str()) for each in commands if not each.hidden),
+            *(CompletionItem(each.name, help=each.get_short_help_str()) for each in commands),
             *click.Command.shell_complete(self, ctx, incomplete),
         ]

@@ -1,4 +1,4 @@
-"""The `obswarm` command: its subcommands, and users' errors as a sentence with exit code 2."""
+"""The `obswarm` command and its subcommands."""
 
 from obswarm import gevent_patch  # noqa: F401,I001 - has to be imported first
 
@@ -7,14 +7,13 @@ from io import StringIO
 
 import click
 
-from obswarm import __version__, open_files
+from obswarm import __version__
 from obswarm.app import exit_codes
 from obswarm.cli.commands import COMMANDS, RootCommand
 from obswarm.cli.file_values import FileValues
-from obswarm.cli.tracebacks import escape_tracebacks
-from obswarm.errors import ObswarmError, reason_of
-from obswarm.streams import discard, open_standard_streams, echo_error, echo_lines
-from obswarm.temporary import remove_abandoned
+from obswarm.cli.process import run_process
+from obswarm.errors import ObswarmError
+from obswarm.streams import echo_error, echo_lines
 
 _values = FileValues()
 """Of the one command line of this process."""
@@ -33,11 +32,11 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; the entry point of the package."""
-    open_standard_streams()
-    escape_tracebacks()
-    open_files.raise_soft_limit()
-    # They may contain secrets of a run.
-    remove_abandoned()
+    run_process(_called)
+
+
+def _called() -> object:
+    """Call the command that the command line names, and return its exit code."""
     try:
         line = sys.argv[1:]
         row = COMMANDS.get(line[0]) if line else None
@@ -46,25 +45,14 @@ def main() -> None:
             from obswarm.cli.locust_line import translated
 
             line = translated(line, cli.commands)
-        code = cli.main(line, prog_name="obswarm", standalone_mode=False)
+        return cli.main(line, prog_name="obswarm", standalone_mode=False)
     except (ObswarmError, click.ClickException) as error:
         from obswarm.cli.places import with_origin
 
         _show(with_origin(error, _values.context))
-        code = exit_codes.USAGE
+        return exit_codes.USAGE
     except click.Abort:
-        code = exit_codes.INTERRUPTED
-    except BrokenPipeError:
-        # `obswarm runs list | head`: the reader of the output has closed it.
-        discard(sys.stdout)
-        code = exit_codes.OK
-    except OSError as error:
-        # A full disk, or standard output on one.
-        where = f"{error.filename}: " if error.filename else ""
-        echo_error(f"{where}{reason_of(error)}.")
-        discard(sys.stdout)
-        code = exit_codes.USAGE
-    sys.exit(code if isinstance(code, int) else exit_codes.OK)
+        return exit_codes.INTERRUPTED
 
 
 def _show(error: Exception) -> None:

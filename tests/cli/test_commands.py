@@ -20,7 +20,8 @@ _WIDE = 10_000
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_table_has_the_short_help_of_each_command(name: str) -> None:
     command = cli.commands[name]
-    assert (COMMANDS[name].short_help, COMMANDS[name].hidden) == (command.get_short_help_str(_WIDE), command.hidden)
+    assert COMMANDS[name].short_help == command.get_short_help_str(_WIDE)
+    assert not command.hidden
 
 
 def test_the_table_has_every_command_of_the_package() -> None:
@@ -44,7 +45,6 @@ def test_help_is_that_of_a_group_with_the_commands_themselves(width: int) -> Non
         group.format_commands(ctx, formatter)
         texts.append(formatter.getvalue())
     assert texts[0] == texts[1]
-    assert "worker-process" not in texts[0]
 
 
 @pytest.mark.parametrize("incomplete", ["", "r", "work", "--", "nothing"])
@@ -97,16 +97,16 @@ def modules_of(*arguments: str, folder: Path) -> set[str]:
         (["--help"], {"obswarm.engine", "obswarm.api", "obswarm.cli.run", "rich", "requests", "zmq"}),
         (
             ["worker-process", "--help"],
-            {"obswarm.config.tables", "obswarm.report", "jinja2", "google.protobuf", "rich", "sqlite3"},
+            {"obswarm.config.tables", "obswarm.report", "jinja2", "google.protobuf", "rich", "sqlite3", "click"},
         ),
-        (["run", "--help"], {"obswarm.cli.up", "docker", "jinja2", "promql_parser", "obswarm.web.client"}),
+        (["run", "--help"], {"obswarm.cli.up", "docker", "jinja2", "promql_parser", "obswarm.web.client", "rich"}),
     ],
 )
 def test_a_command_imports_nothing_that_only_others_need(
     arguments: list[str], absent: set[str], tmp_path: Path
 ) -> None:
     modules = modules_of(*arguments, folder=tmp_path)
-    assert "obswarm.cli.main" in modules
+    assert "obswarm.cli.process" in modules
     assert not absent & modules
 
 
@@ -125,6 +125,8 @@ def test_the_process_that_shows_a_run_imports_no_client_and_no_format_that_is_no
     modules = modules_of("run", str(load_test), *options, folder=tmp_path)
     assert "obswarm.web.server" in modules
     unused = {"requests", "urllib3", "obswarm.http.client.session", "xml", "importlib.metadata"}
+    if sys.platform == "linux":
+        unused |= {"psutil"}
     if library == "obswarm":
         unused |= {"logging.config", "obswarm.locust"}
     assert not unused & modules

@@ -68,7 +68,7 @@ KNOWN = {
     ("locust/main.py", "sys.stderr"): "nothing is written",
     ("command_line.py", "json.dumps"): "for a process of the same command, in its environment",
     ("cli/runs.py", "click.confirm"): "escaped",
-    ("cli/main.py", "sys.stdout"): "nothing is written",
+    ("cli/process.py", "sys.stdout"): "nothing is written",
     ("cluster/reexec.py", "sys.stdout"): "nothing is written",
     ("cluster/reexec.py", "sys.stderr"): "nothing is written",
     ("demo/site.py", "json.dumps"): "the demo's own answers",

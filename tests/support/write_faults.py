@@ -54,7 +54,7 @@ NEVER_IN_A_RUN = {
     "cli/run_command.py:listed": "lists, and makes no run",
     "cli/run_command.py:_print_task_ratio": "lists, and makes no run",
     "cli/run_command.py:_print_tasks": "lists, and makes no run",
-    "cli/main.py": "after everything",
+    "cli/process.py": "after everything",
     "cli/tracebacks.py": "the traceback of an exception that nothing has caught",
     "cli/report.py": "a command",
     "cli/limit_table.py": "a command",
