@@ -7,10 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from urllib3.fields import RequestField
-from urllib3.filepost import encode_multipart_formdata
-
 from obswarm.http.errors import InvalidRequest, InvalidStream
+from obswarm.http.multipart import encode_multipart, shortened
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -124,12 +122,14 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes | Stream
     Raises InvalidRequest, naming the value, for what cannot be sent.
     """
     if files:
-        return _encode_files(data, files)
+        if isinstance(data, str | bytes):
+            raise InvalidRequest("data has to be a dict or a list of pairs where files are given")
+        return encode_multipart(_pairs(data or ()), files)
     if json is not None and not data:
         try:
             return jsonlib.dumps(json, allow_nan=False).encode(), JSON
         except (TypeError, ValueError) as error:
-            raise InvalidRequest(f"json={_short(json)} cannot be serialised: {error}") from None
+            raise InvalidRequest(f"json={shortened(json)} cannot be serialised: {error}") from None
     if json is not None:
         raise InvalidRequest("give either data or json, not both")
     if data is None:
@@ -147,7 +147,7 @@ def encode_body(data: Any, json: Any, files: Any = None) -> tuple[bytes | Stream
     if hasattr(data, "read") or (isinstance(data, Iterable) and not isinstance(data, _NOT_STREAMED)):
         return StreamedBody(data), None
     raise InvalidRequest(
-        f"data={_short(data)}: give bytes, text, a dict, a list of pairs, a file, or an iterator of bytes"
+        f"data={shortened(data)}: give bytes, text, a dict, a list of pairs, a file, or an iterator of bytes"
     )
 
 
@@ -185,46 +185,3 @@ def _pairs(fields: Any) -> list[tuple[Any, Any]]:
         for value in (values if isinstance(values, list | tuple | set) else [values])
         if value is not None
     ]
-
-
-def _encode_files(data: Any, files: Any) -> tuple[bytes, str]:
-    """multipart/form-data (RFC 7578). A file is given as in requests: a file, its content, or a tuple
-    (name, content, type, headers), the latter two if wanted."""
-    if isinstance(data, str | bytes):
-        raise InvalidRequest("data has to be a dict or a list of pairs where files are given")
-    fields = []
-    for key, value in _pairs(data or ()):
-        text = value if isinstance(value, str | bytes) else str(value)
-        field = RequestField(str(key), text)
-        field.make_multipart()
-        fields.append(field)
-    try:
-        pairs = list(files.items() if isinstance(files, Mapping) else files)
-        for key, value in pairs:
-            fields.append(_file_field(str(key), value))
-    except (TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, InvalidRequest):
-            raise
-        raise InvalidRequest(f"files={_short(files)}: give a dict or pairs of names and files: {error}") from None
-    return encode_multipart_formdata(fields)
-
-
-def _file_field(key: str, value: Any) -> RequestField:
-    content_type = headers = None
-    if isinstance(value, tuple | list):
-        name, source, content_type, headers = (*value, None, None)[:4]
-    else:
-        source = value
-        path = getattr(value, "name", None)
-        name = os.path.basename(path) if isinstance(path, str) and not path.startswith("<") else key
-    content = source.read() if hasattr(source, "read") else source
-    if not isinstance(content, str | bytes):
-        raise InvalidRequest(f"the file {key!r} is {_short(content)}; give a file, bytes or text")
-    field = RequestField(name=key, data=content, filename=name, headers=headers)
-    field.make_multipart(content_type=content_type)
-    return field
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else text[:99] + "…"

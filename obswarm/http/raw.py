@@ -1,12 +1,10 @@
 """Parts of both clients' responses: headers, cookies, and `response.raw` with urllib3's interface."""
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from email.message import Message
 from itertools import chain
-
-from requests.structures import CaseInsensitiveDict
-from urllib3.exceptions import DecodeError, ReadTimeoutError
-from urllib3.exceptions import ProtocolError as Urllib3ProtocolError
+from typing import TypeVar
 
 from obswarm.http.body_buffer import gather
 from obswarm.http.codings import decoded
@@ -15,12 +13,16 @@ from obswarm.http.response_parser import Header, ResponseHead
 from obswarm.http.response_stream import ResponseStream
 
 _PIECE = 65536
+_AROUND_LINKS = " '\""
+
+
+_AnyHeaders = TypeVar("_AnyHeaders")
 
 
 class RawResponse:
     """`response.raw`: the part of urllib3's response that requests and its users need."""
 
-    def __init__(self, status: int, head: ResponseHead, headers: "CaseInsensitiveDict[str]", url: str) -> None:
+    def __init__(self, status: int, head: ResponseHead, headers: Mapping[str, str], url: str) -> None:
         self.status = status
         self.url = url
         self.headers = headers
@@ -77,12 +79,8 @@ class RawResponse:
             pieces = decoded([whole] if whole else [], coding)
         try:
             yield from pieces
-        except DecodingError as error:
-            raise DecodeError(error) from None
-        except ReadTimeout as error:
-            raise ReadTimeoutError(None, None, str(error)) from None  # type: ignore[arg-type]
         except HttpError as error:
-            raise Urllib3ProtocolError(str(error), error) from None
+            raise _as_of_urllib3(error) from None
 
     @property
     def received(self) -> int:
@@ -111,6 +109,17 @@ class RawResponse:
         return self.body.begun if self.body is not None else self.whole is None
 
 
+def _as_of_urllib3(error: HttpError) -> Exception:
+    # Only here: FastHttpUser does not import urllib3.
+    from urllib3 import exceptions
+
+    if isinstance(error, DecodingError):
+        return exceptions.DecodeError(error)
+    if isinstance(error, ReadTimeout):
+        return exceptions.ReadTimeoutError(None, None, str(error))  # type: ignore[arg-type]
+    return exceptions.ProtocolError(str(error), error)
+
+
 class _ForCookies:
     """http.client's response as far as requests looks at it for cookies."""
 
@@ -123,9 +132,8 @@ class _ForCookies:
         return True
 
 
-def join_headers(raw_headers: Iterable[Header]) -> "CaseInsensitiveDict[str]":
-    """Values by name, repeated ones joined by commas (RFC 9110, 5.2)."""
-    joined: CaseInsensitiveDict[str] = CaseInsensitiveDict()
+def join_headers(raw_headers: Iterable[Header], joined: _AnyHeaders) -> _AnyHeaders:
+    """Add the values by name, repeated ones joined by commas (RFC 9110, 5.2), to an empty dict of headers."""
     # What its methods do, at a quarter of the time.
     fields: dict[str, tuple[str, str]] = joined._store  # type: ignore[attr-defined]
     for raw_name, raw_value in raw_headers:
@@ -139,6 +147,23 @@ def join_headers(raw_headers: Iterable[Header]) -> "CaseInsensitiveDict[str]":
 def set_cookies(raw_headers: Iterable[Header]) -> tuple[bytes, ...]:
     """The values of the Set-Cookie headers, the only ones that must not be joined."""
     return tuple([value for name, value in raw_headers if len(name) == 10 and name.lower() == b"set-cookie"])
+
+
+def parse_links(value: str) -> list[dict[str, str]]:
+    """Return the links of a Link header (RFC 8288) as requests does: `url` and the parameters of each, up to the first
+    that is no `name=value`."""
+    links = []
+    value = value.strip(_AROUND_LINKS)
+    for part in re.split(", *<", value) if value else ():
+        url, _, parameters = part.partition(";")
+        link = {"url": url.strip("<>" + _AROUND_LINKS)}
+        for parameter in parameters.split(";"):
+            if parameter.count("=") != 1:
+                break
+            name, _, text = parameter.partition("=")
+            link[name.strip(_AROUND_LINKS)] = text.strip(_AROUND_LINKS)
+        links.append(link)
+    return links
 
 
 def content_coding(raw_headers: Iterable[Header]) -> str | None:

@@ -19,6 +19,12 @@ _NAME = re.compile(r"(?:[\w-]{1,63}\.)*[\w-]{1,63}\.?", re.ASCII)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")  # RFC 3986, 3.1
 _UNCHANGED = r"A-Za-z0-9\-._~!$&'()*+,;=:@/"
 _PLAIN_TARGET = re.compile(rf"/[{_UNCHANGED}]*(?:\?[{_UNCHANGED}?]+)?", re.ASCII)
+_IN_PATHS = "!$&'()*+,;=:@/"
+"""Characters that stay in paths besides the unreserved ones (RFC 3986, 3.3)."""
+
+_IN_QUERIES = _IN_PATHS + "?"
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 _PREFIXES = tuple(f"{scheme}://" for scheme in DEFAULT_PORTS)
 
 
@@ -179,13 +185,41 @@ def parse_url(url: str) -> Url:
 
 
 def _normalised(target: str) -> str:
-    """Return a request target with dot segments removed and uniform percent-encoding, as by requests, whose two steps
-    these are; what _PLAIN_TARGET matches stays as it is."""
-    # Only here: the process that shows a run has a host to check, and no requests to make.
-    from requests.utils import requote_uri
-    from urllib3.util import parse_url as parse
+    """Return a request target with dot segments removed and uniform percent-encoding, as by requests; what
+    _PLAIN_TARGET matches stays as it is."""
+    path, question_mark, query = target.partition("?")
+    encoded = (_encoded(_without_dot_segments(path), _IN_PATHS) or "/") + question_mark + _encoded(query, _IN_QUERIES)
+    return _ESCAPE.sub(_unescaped, encoded)
 
-    return requote_uri(parse(f"http://h{target}").request_uri)
+
+def _without_dot_segments(path: str) -> str:
+    """Resolve `.` and `..` in a path that begins with a slash (RFC 3986, 5.2.4)."""
+    kept: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if not kept or kept[0]:
+        kept.insert(0, "")
+    if path.endswith(("/.", "/..")):
+        kept.append("")
+    return "/".join(kept)
+
+
+def _encoded(text: str, allowed: str) -> str:
+    """Percent-encode what is neither unreserved nor allowed. Escapes stay, in upper case, unless there is a percent
+    sign that belongs to none: then all percent signs are encoded."""
+    text, escapes = _ESCAPE.subn(lambda escape: escape[0].upper(), text)
+    if escapes == text.count("%"):
+        allowed += "%"
+    return quote(text, allowed, errors="surrogatepass")
+
+
+def _unescaped(escape: re.Match[str]) -> str:
+    """Return the character of an escape if it is an unreserved one, else the escape."""
+    character = chr(int(escape[0][1:], 16))
+    return character if character in _UNRESERVED else escape[0]
 
 
 def with_params(url: str, params: Any) -> str:

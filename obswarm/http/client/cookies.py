@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from email.message import Message
-from http.cookiejar import Cookie
+from http.cookiejar import Cookie, CookieJar
 from typing import Any, cast
 from urllib.request import Request
 
-from requests.cookies import RequestsCookieJar, cookiejar_from_dict, merge_cookies
-
 from obswarm import clock
+from obswarm.http.client.cookie_jar import DictCookieJar, make_cookie
 from obswarm.http.errors import InvalidRequest
 from obswarm.http.head import check_field
 from obswarm.http.urls import Origin, Url
@@ -51,7 +50,7 @@ class _Answer:
         return self._headers
 
 
-def _header_of(jar: RequestsCookieJar, url: Url) -> str | None:
+def _header_of(jar: CookieJar, url: Url) -> str | None:
     request = _ForJar(url)
     jar.add_cookie_header(cast(Request, request))
     if request.cookie is not None:
@@ -59,8 +58,8 @@ def _header_of(jar: RequestsCookieJar, url: Url) -> str | None:
     return request.cookie
 
 
-class Cookies(RequestsCookieJar):
-    """A requests.cookies.RequestsCookieJar: `cookies["name"]`, `.set(name, value, domain=…, path=…)`, `.get_dict()`."""
+class Cookies(DictCookieJar):
+    """The cookies of a session: `cookies["name"]`, `.set(name, value, domain=…, path=…)`, `.get_dict()`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,10 +108,14 @@ class Cookies(RequestsCookieJar):
 
         Both raise InvalidRequest for cookies that cannot be in a header.
         """
-        merged = RequestsCookieJar()
+        merged = DictCookieJar()
         try:
-            merge_cookies(merged, self)
-            merge_cookies(merged, extra if hasattr(extra, "set_cookie") else cookiejar_from_dict(dict(extra)))
+            merged.update(self)
+            if isinstance(extra, CookieJar):
+                merged.update(extra)
+            else:
+                for name, value in dict(extra).items():
+                    merged.set_cookie(make_cookie(name, value))
         except (TypeError, ValueError, AttributeError):
             raise InvalidRequest(f"cookies={extra!r}: give a dict or a cookie jar") from None
         return _header_of(merged, url)

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from requests.structures import CaseInsensitiveDict
-
+from obswarm.http.case_insensitive import CaseInsensitiveDict
 from obswarm.http.client.cookies import Cookies
 from obswarm.http.client.settings import Settings
 from obswarm.http.head import Template, basic_auth, check_fields, template

@@ -4,29 +4,27 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from email.message import Message
-from typing import Any
-
-import requests
-from requests.cookies import RequestsCookieJar
-from requests.sessions import SessionRedirectMixin
-from requests.structures import CaseInsensitiveDict
-from requests.utils import parse_header_links
+from typing import TYPE_CHECKING, Any
 
 from obswarm import defaults
 from obswarm.api import RequestRecord
 from obswarm.http.body import StreamedBody
 from obswarm.http.body_buffer import gather
+from obswarm.http.case_insensitive import CaseInsensitiveDict
 from obswarm.http.catch_response import CatchResponse, status_error
 from obswarm.http.client.cookies import Cookies
 from obswarm.http.client.redirects import PERMANENT_REDIRECTS, REDIRECTS
 from obswarm.http.codings import decode
 from obswarm.http.errors import HttpError, StreamConsumed
 from obswarm.http.head import Prepared
-from obswarm.http.raw import RawResponse, join_headers, regrouped, set_cookies
+from obswarm.http.raw import RawResponse, join_headers, parse_links, regrouped, set_cookies
 from obswarm.http.response_parser import Header, ResponseHead
 from obswarm.http.response_stream import ResponseStream
 from obswarm.http.urls import parse_url, redirect_target
 from obswarm.stats import PhaseTimes
+
+if TYPE_CHECKING:
+    import requests
 
 
 class SentRequest:
@@ -144,11 +142,11 @@ class FastResponse(CatchResponse):
     def headers(self) -> "CaseInsensitiveDict[str]":
         """Header values by name, case-insensitive; repeated ones joined by commas."""
         if self._headers is None:
-            self._headers = join_headers(self.raw_headers)
+            self._headers = join_headers(self.raw_headers, CaseInsensitiveDict())
         return self._headers
 
     @property
-    def cookies(self) -> RequestsCookieJar:
+    def cookies(self) -> Cookies:
         """The cookies that this response sets."""
         jar = Cookies()
         jar.take_from(self.prepared.url, set_cookies(self.raw_headers))
@@ -173,10 +171,14 @@ class FastResponse(CatchResponse):
         return self.status_code in PERMANENT_REDIRECTS and "location" in self.headers
 
     @property
-    def next(self) -> requests.PreparedRequest | None:
+    def next(self) -> "requests.PreparedRequest | None":
         """The request that follows this redirect, with its method and URL; None when there is none."""
         if not self.is_redirect:
             return None
+        # Only here: FastHttpUser does not import requests.
+        import requests
+        from requests.sessions import SessionRedirectMixin
+
         try:
             target = str(parse_url(redirect_target(self.url, self.headers["location"])))
             request = requests.Request(self.prepared.method, target).prepare()
@@ -188,7 +190,7 @@ class FastResponse(CatchResponse):
     @property
     def links(self) -> dict[Any, dict[str, str]]:
         """The Link header (RFC 8288) by relation, as requests parses it."""
-        parsed = parse_header_links(self.headers.get("link", ""))
+        parsed = parse_links(self.headers.get("link", ""))
         return {link.get("rel") or link.get("url"): link for link in parsed}
 
     @property
@@ -244,6 +246,8 @@ class FastResponse(CatchResponse):
     @property
     def apparent_encoding(self) -> str | None:
         """The character set that the body looks like."""
+        import requests
+
         return requests.Response.apparent_encoding.fget(self)  # type: ignore[attr-defined,no-any-return]
 
     @property

@@ -260,7 +260,7 @@ def _request(response: CountedResponse) -> requests.PreparedRequest:
 
 _PARTS: dict[str, Callable[[CountedResponse], Any]] = {
     "_parsed_head": _parsed_head,
-    "headers": lambda response: join_headers(response._parsed_head.headers),
+    "headers": lambda response: join_headers(response._parsed_head.headers, CaseInsensitiveDict()),
     "reason": lambda response: response._parsed_head.reason.decode("latin-1"),
     "encoding": _encoding,
     "request": _request,
