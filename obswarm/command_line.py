@@ -5,7 +5,6 @@ them by their environment, which only the owner can read. On Linux the memory of
 (proc(5), cmdline); on other systems the command line is left unchanged.
 """
 
-import ctypes
 import json
 import os
 import re
@@ -116,4 +115,7 @@ def _overwrite() -> None:
             arguments[place] = os.fsencode(shown)[: len(real)].ljust(len(real))
     content = b"\0".join(arguments) + b"\0"
     if len(content) == len(seen):
+        # Only here: most command lines have no secrets.
+        import ctypes
+
         ctypes.memmove(begin, content, len(content))

@@ -21,6 +21,8 @@ from gevent import config, events, monkey
 
 # By default a greenlet stores the stack of its spawner, which costs memory per user and is not needed.
 config.track_greenlet_tree = False
+# For messages of gevent itself; the default is a function of pprint, which nothing else imports.
+config.format_context = ("builtins.repr",)
 
 
 def _replace_early_imports() -> None:

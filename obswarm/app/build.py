@@ -12,7 +12,6 @@ from obswarm.api import Environment, ObswarmError
 from obswarm.api.feed import LocalSupply, definitions, set_supply
 from obswarm.app.exporters import Exporters, exporters_of
 from obswarm.app.feed_summary import FeedSummary
-from obswarm.app.find_limit import LimitFinder, searched
 from obswarm.app.guards_setup import GuardsSetup, guards_of
 from obswarm.app.idle_alerts import IdleAlerts
 from obswarm.app.limit_settings import LimitSettings
@@ -48,7 +47,6 @@ from obswarm.engine import (
     IterationCount,
     LoadGenerator,
     LoadSchedule,
-    LocalGenerator,
     MessageListeners,
     OpenExecutor,
     Output,
@@ -68,6 +66,7 @@ from obswarm.units import counted
 from obswarm.web import WebServer
 
 if TYPE_CHECKING:
+    from obswarm.app.find_limit import LimitFinder
     from obswarm.app.page import Page
 
 
@@ -129,6 +128,9 @@ def build_run(
         generator: LoadGenerator
         run_id = new_run_id(clock.wall())
         if count == 0:
+            # Only here: with workers, no user is in this process.
+            from obswarm.engine import LocalGenerator
+
             generator = local = LocalGenerator(plan.environment, messages=messages)
             supply = LocalSupply(feeds, _stop_of(plan.environment))
             set_supply(supply)
@@ -167,22 +169,25 @@ def build_run(
     )
 
 
-def planned(config: RunConfig, search: LimitSettings | None) -> tuple[RunConfig, RunPlan, LimitFinder | None]:
+def planned(config: RunConfig, search: LimitSettings | None) -> tuple[RunConfig, RunPlan, "LimitFinder | None"]:
     """Return configuration and plan of a run, or of that of a search for the limit with the output that decides it.
     Raises ObswarmError."""
     if search is None:
         return config, build_plan(config), None
+    # Only here: other runs have no use for it.
+    from obswarm.app.find_limit import searched
+
     config = search.config_of(config)
     plan, finder = searched(build_plan(config, with_scenarios=False), search, config.load.spawn_rate)
     return config, plan, finder
 
 
-def _replanning(config: RunConfig, plan: RunPlan, finder: LimitFinder | None) -> Replanning | None:
+def _replanning(config: RunConfig, plan: RunPlan, finder: "LimitFinder | None") -> Replanning | None:
     """Return what applies the changes of listeners to the plan; None for the load of a search, which is not theirs."""
     return Replanning(config, plan) if finder is None else None
 
 
-def _with_summaries(feeds: FeedServer, finder: LimitFinder | None) -> tuple[list[Output], list[CompleteResult]]:
+def _with_summaries(feeds: FeedServer, finder: "LimitFinder | None") -> tuple[list[Output], list[CompleteResult]]:
     """Return the outputs that decide a search and summarise feeds, and what they add to the result."""
     summary = FeedSummary(feeds)
     if finder is None:
@@ -201,6 +206,8 @@ def build_local_run(
     recording: Recording | None = None,
 ) -> RunSession:
     """Build a run in this process from imported user classes, without exporters."""
+
+    from obswarm.engine import LocalGenerator
 
     def make_run(handed: Outputs) -> Run:
         executor, generator = ClosedExecutor(schedule, environment.user_classes), LocalGenerator(environment)
@@ -240,7 +247,7 @@ def build_fleet_run(
     shared: Path | None = None,
     recover: Recover | None = None,
     queried_rates: Mapping[str, str] = MappingProxyType({}),
-    finder: LimitFinder | None = None,
+    finder: "LimitFinder | None" = None,
     on_run: Callable[[Run], None] = lambda run: None,
     page: "Page | None" = None,
     run_id: str | None = None,

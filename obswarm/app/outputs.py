@@ -14,7 +14,7 @@ from obswarm.errors import reason_of
 from obswarm.json_text import to_json
 from obswarm.private_files import check_writable
 from obswarm.record import Snapshot
-from obswarm.report import CsvFiles, LocustStatistics, result_document
+from obswarm.report import result_document
 from obswarm.streams import STANDARD_OUTPUT, is_missing, result_stream, write_to_file, write_to_stream
 
 
@@ -43,6 +43,8 @@ def file_outputs(config: RunConfig, evaluate: EvaluateRequirements) -> tuple[lis
         raise ObswarmError(f"{config.label('csv_full_history')} needs --csv PREFIX, the path of the files.")
     files: list[Output] = []
     if wanted.csv:
+        from obswarm.report import CsvFiles
+
         files.append(CsvFiles(wanted.csv, wanted.csv_full_history, report_percentiles()))
     if wanted.junit:
         files.append(JUnitResult(wanted.junit, evaluate))
@@ -95,6 +97,9 @@ class StatsJson(Output):
 
     def __init__(self, name: str) -> None:
         self._path = name if name == STANDARD_OUTPUT else f"{name}.json"
+        # Before the run: an import would delay its users.
+        from obswarm.report import LocustStatistics
+
         self._statistics = LocustStatistics()
         if self._path != STANDARD_OUTPUT:
             try:

@@ -1,6 +1,5 @@
 """Sources of the target's metrics: the Prometheus and the targets of the configuration."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from urllib.parse import urlsplit
 from obswarm.api import ObswarmError
 from obswarm.config import SETTINGS, AccessConfig, FileConfig, RunConfig, table_place
 from obswarm.http import ApiAccess, access_of, naming_by_options, parse_header
+from obswarm.nearest import nearest_names
 from obswarm.redact import redact_url, register_setting
 from obswarm.targets import KINDS, MetricSource, Target, field_of_target, kind_of_table
 
@@ -117,7 +117,7 @@ def make_target(
 ) -> Target:
     """Make a target. Raises ObswarmError for an unknown kind, an invalid URL, or contradictory credentials."""
     if kind is None or kind not in KINDS:
-        nearest = difflib.get_close_matches(kind or "", KINDS, 1)
+        nearest = nearest_names(kind or "", KINDS, 1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         raise ObswarmError(f"{where}there is no kind {kind!r} of target; it is one of {', '.join(KINDS)}.{hint}")
     check_url(f"{where}url", url or "")

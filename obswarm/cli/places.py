@@ -1,6 +1,5 @@
 """Errors of a command line that name the origin of a value: file and key, or the environment's variable."""
 
-import difflib
 import re
 
 import click
@@ -11,6 +10,7 @@ from obswarm.cli.file_option import FileOption
 from obswarm.cli.locust_options import INSTEAD, INSTEAD_OF_MASTERS
 from obswarm.cli.settings import place_of
 from obswarm.errors import ObswarmError
+from obswarm.nearest import nearest_names
 
 
 def with_origin(error: Exception, ctx: click.Context | None) -> Exception:
@@ -63,4 +63,4 @@ def _refusal(error: UnknownOption, ctx: click.Context) -> click.UsageError:
     if error.option in INSTEAD_OF_MASTERS:
         return click.UsageError(f"{error.option}: {INSTEAD_OF_MASTERS[error.option]}", ctx)
     known = [text for param in ctx.command.params for text in param.opts] + [*error.of_loadtest]
-    return click.NoSuchOption(error.option, possibilities=difflib.get_close_matches(error.option, known, 3), ctx=ctx)
+    return click.NoSuchOption(error.option, possibilities=nearest_names(error.option, known, 3), ctx=ctx)

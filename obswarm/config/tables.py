@@ -1,6 +1,5 @@
 """The values of obswarm.toml that are not options: targets, guards, retention of stored runs."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from obswarm.config.run_config import SETTINGS, AccessConfig, FileConfig, KindTable, TargetTable
 from obswarm.config.toml_file import GUARD_KEYS, RENAMED_GUARD_KEYS, TARGET_KEYS, Document, read_document
 from obswarm.errors import ObswarmError
+from obswarm.nearest import nearest_names
 from obswarm.redact import redact_value
 from obswarm.units import parse_duration
 
@@ -53,7 +53,7 @@ def check_keys(where: str, values: Mapping[str, Any], known: Sequence[str]) -> N
     """Raise ObswarmError with the first unknown key."""
     for key in values:
         if key not in known:
-            nearest = difflib.get_close_matches(key.replace("-", "_"), known, 1)
+            nearest = nearest_names(key.replace("-", "_"), known, 1)
             hint = f" Did you mean {nearest[0]}?" if nearest else f" Known keys: {', '.join(sorted(known))}."
             raise ObswarmError(f"{where}unknown key {key!r}.{hint}")
 

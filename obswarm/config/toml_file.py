@@ -1,7 +1,6 @@
 """Find and read obswarm.toml, [tool.obswarm] in pyproject.toml, or Locust's settings, without interpreting the keys."""
 
 import codecs
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,6 +192,9 @@ def _table_of(path: Path, values: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     text = _read_text(path)
+    # Only here: many runs have no such file.
+    import tomllib
+
     try:
         return tomllib.loads(text)
     except RecursionError:

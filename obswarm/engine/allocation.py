@@ -4,17 +4,19 @@ functions."""
 import math
 import sys
 from collections.abc import Hashable, Mapping, Sequence
-from fractions import Fraction
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from obswarm.api import ObswarmError, User
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 class ClassWeight(NamedTuple):
     """Weight and fixed count of a user class."""
 
     name: str
-    weight: int | Fraction
+    weight: "int | Fraction"
     fixed_count: int
 
 
@@ -26,8 +28,13 @@ def weight_of(cls: type[User]) -> ClassWeight:
         raise ObswarmError(f"{cls.__name__}.weight is {weight!r}; it has to be a number, 0 or more.")
     if type(fixed_count) is not int or fixed_count < 0:
         raise ObswarmError(f"{cls.__name__}.fixed_count is {fixed_count!r}; it has to be a whole number, 0 or more.")
-    # As it is written: 0.1 is a tenth.
-    return ClassWeight(cls.__name__, Fraction(str(weight)) if type(weight) is float else weight, fixed_count)
+    if type(weight) is float:
+        # Only here: hardly any load test has such weights.
+        from fractions import Fraction
+
+        # As it is written: 0.1 is a tenth.
+        weight = Fraction(str(weight))
+    return ClassWeight(cls.__name__, weight, fixed_count)
 
 
 def is_weighted(share: ClassWeight) -> bool:

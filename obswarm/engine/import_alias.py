@@ -3,16 +3,17 @@
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import ModuleType
+from typing import Any, cast
 
 LOCUST = "locust"
 _OURS = "obswarm.locust"
 
 
-class _AliasFinder(MetaPathFinder):
+# Without the base classes of importlib.abc, which imports importlib.resources.
+class _AliasFinder:
     """Finds `name`, and the modules in it, in the package `target`: the same module objects under both names."""
 
     def __init__(self, name: str, target: str) -> None:
@@ -31,10 +32,11 @@ class _AliasFinder(MetaPathFinder):
         if found is None:
             # Nor do the finders behind this one find it: they look where the package is, which is here.
             return None
-        return ModuleSpec(fullname, _AliasLoader(real), is_package=found.submodule_search_locations is not None)
+        loader = cast(Any, _AliasLoader(real))
+        return ModuleSpec(fullname, loader, is_package=found.submodule_search_locations is not None)
 
 
-class _AliasLoader(Loader):
+class _AliasLoader:
     def __init__(self, real: str) -> None:
         self._real = real
         self._spec: ModuleSpec | None = None

@@ -1,6 +1,5 @@
 """Hints for a load-test file that cannot be imported, shown below its traceback."""
 
-import difflib
 import os
 import sys
 import traceback
@@ -10,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from obswarm.engine.import_alias import is_in_use
+from obswarm.nearest import nearest_names
 
 _DISTRIBUTIONS = {
     "Crypto": "pycryptodome",
@@ -129,7 +129,7 @@ def _of_a_missing_name(
         return
     # Python 3.11 has the name only in the text; for attributes it has hints of its own.
     name = getattr(error, "name_from", None) or (str(error).split("'")[1:2] or [""])[0]
-    nearest = difflib.get_close_matches(name, dir(module), 1)
+    nearest = nearest_names(name, dir(module), 1)
     if nearest and isinstance(error, ImportError):
         yield f"Did you mean {nearest[0]}?"
 
@@ -153,7 +153,7 @@ def _nearest(name: str, places: Sequence[str], package: str = "") -> str:
         for entry in (Path(place).iterdir() if Path(place).is_dir() else ())
         if entry.suffix == ".py" or (entry / "__init__.py").is_file()
     }
-    nearest = difflib.get_close_matches(name.rpartition(".")[2], found, 1)
+    nearest = nearest_names(name.rpartition(".")[2], found, 1)
     return f" Did you mean {package}{'.' * bool(package)}{nearest[0]} ({found[nearest[0]].name})?" if nearest else ""
 
 

@@ -1,6 +1,5 @@
 """Loads load-test files: their user classes, shape and guards; errors become an ObswarmError."""
 
-import difflib
 import importlib.util
 import inspect
 import logging
@@ -27,6 +26,7 @@ from obswarm.engine.import_alias import LOCUST, stop_using_locust_names, use_loc
 from obswarm.engine.import_hints import import_hint
 from obswarm.engine.import_path import add_folder, is_reserved
 from obswarm.engine.scenario_classes import checked_scenarios, classes_of_scenarios
+from obswarm.nearest import nearest_names
 from obswarm.sanitize import clean_text, is_clean
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class LoadTest:
         by_name = {cls.__name__: cls for cls in (*self.user_classes, *self.classes_of_scenarios)}
         for name in names:
             if name not in by_name:
-                nearest = difflib.get_close_matches(name, by_name, 1)
+                nearest = nearest_names(name, by_name, 1)
                 hint = f" Did you mean {nearest[0]}?" if nearest else ""
                 raise ObswarmError(f"{self.name} has no user class {name!r}; it has {', '.join(by_name)}.{hint}")
         return tuple(by_name[name] for name in dict.fromkeys(names))
@@ -194,7 +194,7 @@ def _nearest(path: Path) -> str:
         names = [entry.name for entry in path.parent.iterdir() if entry.suffix == ".py"]
     except OSError:
         return ""
-    nearest = difflib.get_close_matches(path.name, names, 1)
+    nearest = nearest_names(path.name, names, 1)
     return f" Did you mean {path.parent / nearest[0]}?" if nearest else ""
 
 

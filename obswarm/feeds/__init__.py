@@ -2,8 +2,12 @@
 
 from obswarm.feeds.definition import LOST, ON_EXHAUSTED, POLICIES, FeedDefinition
 from obswarm.feeds.quota import Quota
-from obswarm.feeds.rows import RowReader, open_rows
 from obswarm.feeds.server import Answer, Call, FeedServer
+from obswarm.on_demand import imported_on_demand
+
+with imported_on_demand(__name__):
+    # Hardly any process reads rows.
+    from obswarm.feeds.rows import RowReader, open_rows
 
 __all__ = [
     "LOST",

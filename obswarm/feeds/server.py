@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgpack
 
@@ -19,8 +19,10 @@ from obswarm.feeds.definition import FeedDefinition
 from obswarm.feeds.journal import FeedJournal
 from obswarm.feeds.order import row_number
 from obswarm.feeds.quota import Quota
-from obswarm.feeds.rows import RowReader, open_rows
 from obswarm.units import counted
+
+if TYPE_CHECKING:
+    from obswarm.feeds.rows import RowReader
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +81,7 @@ class _Held:
 class _Feed:
     """The state of one feed."""
 
-    def __init__(self, definition: FeedDefinition, rows: RowReader, seed: int) -> None:
+    def __init__(self, definition: FeedDefinition, rows: "RowReader", seed: int) -> None:
         self.definition = definition
         self.rows = rows
         self.seed = seed
@@ -161,6 +163,9 @@ class FeedServer:
         self.quotas = {name: Quota(number) for name, number in (quotas or {}).items()}
         self._feeds: dict[str, _Feed] = {}
         for definition in definitions:
+            # Only here: few load tests have feeds.
+            from obswarm.feeds.rows import open_rows
+
             seed = definition.seed if definition.seed is not None else secrets.randbits(48)
             self._feeds[definition.name] = _Feed(definition, open_rows(definition), seed)
         self._last: dict[str, tuple[int, list[Any]]] = {}

@@ -3,12 +3,12 @@
 Pure functions.
 """
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 
 from obswarm.guards.conditions import EngineOperand, Operand
 from obswarm.guards.selection import PERCENTILE, per_second
+from obswarm.nearest import nearest_names
 from obswarm.record import Snapshot
 from obswarm.sanitize import clean_text
 from obswarm.stats import CustomKey, CustomKind, CustomStats, summed
@@ -27,7 +27,7 @@ def wrong_statistic(name: str) -> str | None:
     """Return why a text is no statistic, None if it is one."""
     if name in _ALL or PERCENTILE.fullmatch(name):
         return None
-    nearest = difflib.get_close_matches(name, _ALL, 1)
+    nearest = nearest_names(name, _ALL, 1)
     return f"Expected one of {', '.join(_ALL)}.{f' Did you mean {nearest[0]}?' if nearest else ''}"
 
 
@@ -41,7 +41,7 @@ def wrong_metric(operand: EngineOperand, declared: Mapping[str, tuple[CustomKind
     have one."""
     name, statistic = _parts(operand)
     if name not in declared:
-        nearest = difflib.get_close_matches(name, declared, 1)
+        nearest = nearest_names(name, declared, 1)
         hint = f" Did you mean {nearest[0]}?" if nearest else ""
         which = f"its metrics are {', '.join(sorted(declared))}" if declared else "it declares none"
         return f"The load test has no metric {clean_text(name, 80)}; {which}.{hint}"

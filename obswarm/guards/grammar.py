@@ -14,7 +14,6 @@ A condition that has the same result for every possible value is refused. The `s
 equal value, except for secrets in queries and in alert labels, which are redacted.
 """
 
-import difflib
 import re
 from dataclasses import replace
 from typing import NoReturn
@@ -36,6 +35,7 @@ from obswarm.guards.conditions import (
 )
 from obswarm.guards.custom_values import wrong_statistic
 from obswarm.guards.operands import LABELS, OPERANDS, OperandDefinition, constant_reason, definition_of, find_operand
+from obswarm.nearest import nearest_names
 from obswarm.sanitize import clean_text
 from obswarm.units import parse_duration
 
@@ -240,7 +240,7 @@ class _Reader:
             name = self._custom()
         row = find_operand(name)
         if row is None:
-            nearest = difflib.get_close_matches(name, [*_NAMES, "p50", "p95", "p99", "promql", "alert"], 1)
+            nearest = nearest_names(name, [*_NAMES, "p50", "p95", "p99", "promql", "alert"], 1)
             hint = f" Did you mean {nearest[0]}?" if nearest else ""
             self.fail(f"Expected a metric ({', '.join(OPERANDS)}), promql(…) or alert(…).{hint}", start)
         labels: tuple[tuple[str, str], ...] = ()

@@ -15,7 +15,7 @@ with imported_on_demand(__name__):
     from obswarm.report.locust_json import LocustStatistics
     from obswarm.report.page import comparison_page, run_page
     from obswarm.report.result import result_document
-    from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, guard_outcome, no_data_text
+    from obswarm.report.run_wording import NO_REQUEST_SELECTED, generator_sentence, guard_outcome, no_data_text
 
 __all__ = [
     "MEASURE_NAMES",

@@ -1,11 +1,11 @@
 """Limits for the change of a measure between two runs, for `obswarm compare --fail-on`."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from obswarm.errors import ObswarmError
+from obswarm.nearest import nearest_names
 from obswarm.record import RunRecord
 from obswarm.report.compare import MEASURE_NAMES, Comparison, Difference
 from obswarm.stats import TOTAL, CustomKey
@@ -37,7 +37,7 @@ class ChangeLimit:
         names = sorted({key.name for record in records for key in record.custom})
         if self._is_measure or self.measure in names:
             return
-        near = difflib.get_close_matches(self.measure, (*MEASURE_NAMES, *names), 1)
+        near = nearest_names(self.measure, (*MEASURE_NAMES, *names), 1)
         metrics = f"; metrics of the load test are {format_names(names)}" if names else ""
         raise ObswarmError(
             f"--fail-on {self.text!r}: there is no {self.measure} in these runs; measures are"

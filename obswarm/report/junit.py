@@ -7,7 +7,7 @@ from obswarm import clock
 from obswarm.engine import RunResult
 from obswarm.guards import RequirementResult
 from obswarm.record import GuardAction, GuardState
-from obswarm.report.wording import NO_REQUEST_SELECTED
+from obswarm.report.run_wording import NO_REQUEST_SELECTED
 from obswarm.sanitize import escape_controls, escape_lines
 
 

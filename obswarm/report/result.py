@@ -9,7 +9,7 @@ from obswarm.guards import RequirementResult
 from obswarm.record import GuardView
 from obswarm.report.custom_table import custom_documents
 from obswarm.report.cut_off import cut_off_rows
-from obswarm.report.wording import generator_sentence
+from obswarm.report.run_wording import generator_sentence
 from obswarm.stats import (
     NONE_IN_FLIGHT,
     PHASES,

@@ -1,12 +1,12 @@
 """Explain why a query returns no series: a target is down, no target has the metric, or no series matches the labels.
 No I/O."""
 
-import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from obswarm.api import ObswarmError
+from obswarm.nearest import nearest_names
 from obswarm.redact import redact_text
 from obswarm.sanitize import clean_text
 from obswarm.targets.evaluate import JOB, matcher_of, name_of, operator_of, selectors_in, tree_of
@@ -115,7 +115,7 @@ def describe_down(down: Mapping[str, str]) -> str:
 
 def _suggestion(wanted: str, names: Iterable[str]) -> str:
     near = [name for name in names if name[:1] == wanted[:1] and abs(len(name) - len(wanted)) <= _MAX_LENGTH_DIFFERENCE]
-    found = difflib.get_close_matches(wanted, near[:_MAX_COMPARED], 1, _MIN_SIMILARITY)
+    found = nearest_names(wanted, near[:_MAX_COMPARED], 1, _MIN_SIMILARITY)
     return f" (did you mean {clean_text(found[0])}?)" if found and found[0] != wanted else ""
 
 

@@ -3,7 +3,6 @@
 A kind is a file in kind_files/ in TOML, or a table [[kinds]] of obswarm.toml with the same keys and a name.
 """
 
-import difflib
 import math
 import re
 import tomllib
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from obswarm.errors import ObswarmError
+from obswarm.nearest import nearest_names
 from obswarm.targets.source import Target
 
 Unit = Literal["number", "seconds", "ratio", "per_second", "bytes"]
@@ -206,7 +206,7 @@ def _metric(where: str, values: Mapping[str, Any]) -> TargetMetric:
 def _check_keys(where: str, values: Mapping[str, Any], known: Iterable[str]) -> None:
     for key in values:
         if key not in known:
-            nearest = difflib.get_close_matches(key, known, 1)
+            nearest = nearest_names(key, known, 1)
             hint = f"Did you mean {nearest[0]}?" if nearest else f"Known keys: {', '.join(known)}."
             raise ObswarmError(f"{where}unknown key {key!r}. {hint}")
 

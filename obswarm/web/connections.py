@@ -205,6 +205,12 @@ class BoundedServer(WSGIServer):  # type: ignore[misc]  # gevent has no types
         super().init_socket()
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
+    def update_environ(self) -> None:
+        """As gevent's, without asking for the name of the address, which may take seconds, and starts a thread."""
+        if isinstance(self.address, tuple):
+            self.environ.setdefault("SERVER_NAME", str(self.address[0]))
+        super().update_environ()
+
     def start(self) -> None:
         super().start()
         self._sweeper = Supervisor().keep("The time limits of the web port", self._sweep)

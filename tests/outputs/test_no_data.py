@@ -12,7 +12,7 @@ from obswarm.metrics import SnapshotRegistry
 from obswarm.record import GuardState, GuardView, Snapshot
 from obswarm.report import junit_document, result_document
 from obswarm.report.page import _guards
-from obswarm.report.wording import no_data_of, no_data_text
+from obswarm.report.run_wording import no_data_of, no_data_text
 from obswarm.web.wire import pack_result, unpack_result
 from tests.support.expositions import series_by_format
 from tests.support.recorded import PAGE, MadeUpRun, result_of

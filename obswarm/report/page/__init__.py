@@ -13,7 +13,7 @@ from obswarm.report.page.comparison import comparison_page
 from obswarm.report.page.data import MAX_SHOWN, annotation_colour, busiest_first, chart_data
 from obswarm.report.page.template import embedded, render
 from obswarm.report.page.verdict import verdict
-from obswarm.report.wording import guard_outcome, had_little_data
+from obswarm.report.run_wording import guard_outcome, had_little_data
 from obswarm.stats import TOTAL, EndpointKey, EndpointStats
 from obswarm.units import format_bytes, format_duration, format_latency, format_tenths
 

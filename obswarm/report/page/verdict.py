@@ -8,7 +8,7 @@ from obswarm.analysis.explain import explain, headline
 from obswarm.record import GuardState, RunRecord, StopKind, dropped_by_reason, guard_title
 from obswarm.report.cut_off import cut_off_sentences
 from obswarm.report.iterations import intended_text, iteration_sentences
-from obswarm.report.wording import NO_REQUEST_SELECTED, generator_sentence, had_little_data, no_data_of
+from obswarm.report.run_wording import NO_REQUEST_SELECTED, generator_sentence, had_little_data, no_data_of
 from obswarm.units import counted, format_count, format_duration, format_latency, format_percent, format_tenths
 
 _HIGH_ERROR_RATIO = 0.05
