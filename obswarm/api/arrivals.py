@@ -1,6 +1,5 @@
 """ArrivalRate: the load of the open model, in which iterations start on a schedule, however slow the target is."""
 
-import csv
 import math
 import re
 from collections.abc import Sequence
@@ -102,6 +101,9 @@ def read_rate_curve(path: str | Path, factor: float = 1.0) -> tuple[RateStage, .
 
     Raises ValueError with a sentence, without its full stop, that names the file and the line.
     """
+    # Only here: few load tests have such a file.
+    import csv
+
     _check_factor(factor)
     try:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:

@@ -16,16 +16,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 from gevent.lock import BoundedSemaphore
 
 from obswarm.api.errors import ObswarmError, StopUser
-from obswarm.feeds import LOST, ON_EXHAUSTED, POLICIES, Call, FeedDefinition, FeedServer
-from obswarm.feeds.server import GIVE_BACK, LEND, NONE_LEFT, ROW, ROWS, TAKE
+from obswarm.feeds import LOST, ON_EXHAUSTED, POLICIES, Call, FeedDefinition
+from obswarm.feeds.calls import GIVE_BACK, LEND, NONE_LEFT, ROW, ROWS, TAKE
 from obswarm.sanitize import clean_text
 from obswarm.units import format_limit
+
+if TYPE_CHECKING:
+    from obswarm.feeds import FeedServer
 
 _POLL_S = 0.1
 """How often a user that waits for a lent row asks again, in seconds."""
@@ -50,7 +53,7 @@ class RowSupply(Protocol):
 class LocalSupply:
     """Rows from a server in this process. `stop_run` stops the run gracefully."""
 
-    def __init__(self, server: FeedServer, stop_run: Callable[[str], None] = lambda detail: None) -> None:
+    def __init__(self, server: "FeedServer", stop_run: Callable[[str], None] = lambda detail: None) -> None:
         self._server = server
         self._number = 0
         self._stop_run = stop_run
@@ -76,6 +79,9 @@ def set_supply(supply: RowSupply | None) -> None:
 
 def _supply_for(feed: "Feed") -> RowSupply:
     if _supply is None:
+        # Only here: in runs, the supply is set before.
+        from obswarm.feeds import FeedServer
+
         set_supply(LocalSupply(FeedServer(definitions())))
     assert _supply is not None, feed
     return _supply

@@ -52,12 +52,11 @@ from obswarm.engine import (
     Output,
     Outputs,
     Run,
-    ScenarioExecutor,
     check_descriptors,
     check_open_files,
     host_of,
     new_run_id,
-    plan_scenarios,
+    scenarios_in,
 )
 from obswarm.feeds import FeedServer
 from obswarm.guards import configured_guards
@@ -371,9 +370,11 @@ def _quotas(plan: RunPlan) -> dict[str, int]:
 
 def _executor(plan: RunPlan, iterations: IterationCount) -> Executor:
     """Return the executor of a run's workload model: the one place that knows which there are."""
-    scenarios = plan_scenarios(plan.environment.user_classes, plan.arrivals, iterations.is_done)
-    if scenarios:
-        return ScenarioExecutor(scenarios)
+    if scenarios_in(plan.environment.user_classes):
+        # Only here: most load tests have none.
+        from obswarm.engine import ScenarioExecutor, plan_scenarios
+
+        return ScenarioExecutor(plan_scenarios(plan.environment.user_classes, plan.arrivals, iterations.is_done))
     classes = plan.closed_classes
     closed = ClosedExecutor(plan.schedule, classes, lambda: plan.closed_classes)
     if not plan.arrivals:

@@ -14,7 +14,7 @@ from obswarm import clock
 from obswarm.api import ObswarmError, StopUser, User
 from obswarm.api.feed import RowSupply
 from obswarm.engine.iteration_limit import IterationLimit
-from obswarm.feeds.server import BEGIN, DO_NOT_BEGIN, GRANTED
+from obswarm.feeds.calls import BEGIN, DO_NOT_BEGIN, GRANTED
 from obswarm.greenlets import Supervisor
 from obswarm.stats import Recorder
 

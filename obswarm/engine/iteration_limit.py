@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from obswarm.api import MOST_ITERATIONS, ObswarmError, User, parse_iterations
 from obswarm.engine.scenario_classes import scenarios_in
-from obswarm.feeds import FeedServer
 from obswarm.units import format_names
+
+if TYPE_CHECKING:
+    from obswarm.feeds import FeedServer
 
 SHARED = "all"
 """Name of the limit that all user classes share."""
@@ -69,7 +72,7 @@ def _own(cls: type[User]) -> int:
 class IterationCount:
     """Counts the ended iterations of a run that has limits, from its statistics. `server` grants them to processes."""
 
-    def __init__(self, limits: Iterable[IterationLimit], server: FeedServer) -> None:
+    def __init__(self, limits: Iterable[IterationLimit], server: "FeedServer") -> None:
         self.limits = tuple(limits)
         self._server = server
         self._ended: dict[tuple[str, str], int] = {}

@@ -15,6 +15,22 @@ from typing import TYPE_CHECKING, Any
 import msgpack
 
 from obswarm.errors import ObswarmError
+from obswarm.feeds.calls import (
+    BEGIN,
+    DO_NOT_BEGIN,
+    DONE,
+    GIVE_BACK,
+    GRANTED,
+    LEND,
+    NONE_LEFT,
+    ROW,
+    ROWS,
+    TAKE,
+    USED,
+    WAIT,
+    Answer,
+    Call,
+)
 from obswarm.feeds.definition import FeedDefinition
 from obswarm.feeds.journal import FeedJournal
 from obswarm.feeds.order import row_number
@@ -26,11 +42,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-TAKE, LEND, GIVE_BACK, USED = "take", "lend", "give back", "used"
-BEGIN, DO_NOT_BEGIN = "begin", "do not begin"
-"""Calls for iterations of a quota, in place of rows of a feed."""
-ROWS, ROW, NONE_LEFT, WAIT, DONE, GRANTED = "rows", "row", "none left", "wait", "done", "granted"
-
 _FIRST_BLOCK = 10
 _LARGEST_BLOCK = 1_000
 _LARGEST_SCATTERED_BLOCK = 200
@@ -40,23 +51,6 @@ _SHARE_OF_REST = 4
 """A block is at most this part of each process's share of the remaining rows, so that few are left over in the end."""
 _MOST_RANGES = 20
 _ORDERED = " (a query needs an ORDER BY to return them in the same order)"
-
-Answer = list[Any]
-"""[ROWS, rows], [ROW, position, row], [NONE_LEFT], [WAIT], [DONE] or [GRANTED, number]."""
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A call of a process. `number` counts its calls from 1; `used` is how many of the rows that it was handed it has
-    used so far; `position` is that of a row that is given back. For iterations, `feed` is the name of the quota, and
-    `position` their number."""
-
-    node: str
-    number: int
-    kind: str
-    feed: str
-    used: int = 0
-    position: int = 0
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ A kind is a file in kind_files/ in TOML, or a table [[kinds]] of obswarm.toml wi
 
 import math
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,6 +106,9 @@ class Kinds(Mapping[str, Kind]):
 
     @cached_property
     def _built_in(self) -> dict[str, Kind]:
+        # Only here: runs without targets read none.
+        import tomllib
+
         found = {
             name: kind_of_table(f"{name}.toml: ", {"name": name, **tomllib.loads(_text_of(name))}) for name in BUILT_IN
         }

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from obswarm.cli.commands import COMMANDS, _InOrder
 from obswarm.cli.main import cli
+from tests.support.patience import HANG_S
 from tests.support.programs import ROOT
 
 _WIDE = 10_000
@@ -124,7 +125,10 @@ def test_the_process_that_shows_a_run_imports_no_client_and_no_format_that_is_no
     options = ("-t", "1s", "--headless", "--no-report", "--no-store", "--workers", workers)
     modules = modules_of("run", str(load_test), *options, folder=tmp_path)
     assert "obswarm.web.server" in modules
-    unused = {"requests", "urllib3", "obswarm.http.client.session", "xml", "importlib.metadata"}
+    unused = {"requests", "urllib3", "obswarm.http.client.session", "xml", "importlib.metadata", "importlib.abc"}
+    # Files that this load test and this run do not have, and a search for the limit.
+    unused |= {"csv", "tomllib", "obswarm.app.find_limit", "obswarm.feeds.rows", "obswarm.engine.scenario_plan"}
+    unused |= {"ctypes", "gevent.resolver"}
     if sys.platform == "linux":
         unused |= {"psutil"}
     if library == "obswarm":
@@ -134,6 +138,26 @@ def test_the_process_that_shows_a_run_imports_no_client_and_no_format_that_is_no
     assert {"google.protobuf", "prometheus_client"} & modules == (
         {"google.protobuf", "prometheus_client"} if workers == "0" else set()
     )
+
+
+def test_a_worker_of_fast_http_users_imports_no_other_client_and_nothing_of_the_command_line(tmp_path: Path) -> None:
+    load_test = tmp_path / "load_test.py"
+    load_test.write_text(
+        "import pathlib, sys\nfrom obswarm import FastHttpUser, constant, task\n"
+        "class Visitor(FastHttpUser):\n    host = 'http://127.0.0.1:1'\n    wait_time = constant(0.1)\n"
+        "    @task\n    def page(self):\n        self.client.get('/')\n"
+        "    def on_stop(self):\n        pathlib.Path('modules').write_text(' '.join(sys.modules))\n"
+    )
+    command = [sys.executable, "-m", "obswarm", "run", "load_test.py", "-t", "1s", "--headless", "--no-report"]
+    # It fails in the end, as nothing listens at the address.
+    subprocess.run([*command, "--no-store"], check=False, capture_output=True, timeout=HANG_S, cwd=tmp_path)
+    modules = set((tmp_path / "modules").read_text().split())
+    assert "obswarm.http.client.session" in modules
+    absent = {"requests", "urllib3", "click", "rich", "sqlite3", "importlib.metadata", "importlib.abc", "difflib"}
+    absent |= {"ctypes", "csv", "fractions", "obswarm.feeds.server", "obswarm.web", "obswarm.guards", "obswarm.store"}
+    if sys.platform == "linux":
+        absent |= {"psutil"}
+    assert not absent & modules
 
 
 def test_no_command_imports_the_table_that_imports_it() -> None:

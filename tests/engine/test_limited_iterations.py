@@ -36,7 +36,7 @@ from obswarm.engine import (
     plan_iterations,
 )
 from obswarm.feeds import FeedServer
-from obswarm.feeds.server import BEGIN, DO_NOT_BEGIN, GRANTED
+from obswarm.feeds.calls import BEGIN, DO_NOT_BEGIN, GRANTED
 from obswarm.greenlets import Supervisor
 from obswarm.record import StopKind
 from obswarm.stats import GENERATOR_BEHIND, NO_FREE_USER, USER_FAILED, Recorder

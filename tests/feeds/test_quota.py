@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from obswarm.feeds import Call, FeedServer, Quota
-from obswarm.feeds.server import BEGIN, DO_NOT_BEGIN, GRANTED
+from obswarm.feeds.calls import BEGIN, DO_NOT_BEGIN, GRANTED
 
 
 @dataclass

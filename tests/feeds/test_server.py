@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from obswarm.errors import ObswarmError
 from obswarm.feeds import Call, FeedDefinition, FeedServer
-from obswarm.feeds.server import DONE, GIVE_BACK, LEND, NONE_LEFT, ROW, ROWS, TAKE, WAIT, format_rows
+from obswarm.feeds.calls import DONE, GIVE_BACK, LEND, NONE_LEFT, ROW, ROWS, TAKE, WAIT
+from obswarm.feeds.server import format_rows
 
 
 def definition(count: int = 1000, **options: Any) -> FeedDefinition:

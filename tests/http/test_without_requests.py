@@ -7,8 +7,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, reject
 from hypothesis import strategies as st
+from requests import Request
 from requests.structures import CaseInsensitiveDict as OfRequests
 from requests.utils import parse_header_links, requote_uri
 from urllib3.fields import RequestField
@@ -19,6 +20,8 @@ from obswarm.http import urls
 from obswarm.http.case_insensitive import CaseInsensitiveDict
 from obswarm.http.multipart import encode_multipart
 from obswarm.http.raw import parse_links
+from obswarm.http.requests.user import _PLAIN_HOST
+from obswarm.http.urls import check_host
 from tests.support.patience import HANG_S
 
 IMPORTED = """
@@ -49,6 +52,18 @@ print(*sorted({"requests", "urllib3", "idna", "importlib.metadata", "zipfile", "
 def test_requests_of_a_fast_http_user_import_neither_requests_nor_urllib3() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert (done.stdout.split(), done.stderr) == ([], "")
+
+
+def test_a_host_is_checked_without_importing_requests() -> None:
+    program = "import sys; from obswarm.http import HttpUser; print(HttpUser.check_host('https://a.test:8443/api/'))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}; print('requests' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=True,
+    )
+    assert done.stdout.split() == ["https://a.test:8443/api", "False"]
 
 
 @given(st.text("/.aZ09-_~!$&'()*+,;=:@?%[]|\\^`{}\"<> é\ud800", max_size=20))
@@ -95,6 +110,15 @@ def test_a_form_with_files_has_the_bytes_of_urllib3s(
 @example('<http://a.test/2>; rel="next", </1>; rel=prev; title="x"')
 def test_links_are_those_that_requests_finds(value: str) -> None:
     assert parse_links(value) == parse_header_links(value)
+
+
+@given(st.from_regex(_PLAIN_HOST, fullmatch=True))
+def test_requests_accepts_the_plain_hosts_that_are_not_passed_to_it(host: str) -> None:
+    try:
+        checked = check_host(host, ("http", "https"))
+    except ValueError:
+        reject()
+    Request("GET", checked).prepare()
 
 
 names = st.sampled_from(["Accept", "ACCEPT", "x-a"])

@@ -1,5 +1,6 @@
 """HttpUser: a user whose client is a requests.Session, which is imported where users run."""
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,10 @@ from obswarm.redact import redact_url
 
 if TYPE_CHECKING:
     from obswarm.http.requests.session import HttpSession
+
+
+_PLAIN_HOST = re.compile(r"https?://[A-Za-z0-9][A-Za-z0-9.-]*(?::[0-9]+)?(?:/[\w.~/-]*)?", re.ASCII)
+"""Base URLs that requests accepts if `check_host` does."""
 
 
 class HttpUser(User, RestCalls):
@@ -57,6 +62,9 @@ class HttpUser(User, RestCalls):
 @lru_cache(maxsize=256)
 def _checked_by_requests(host: str) -> str:
     """Return the host if requests accepts it: requests has rules of its own, for international names above all."""
+    if _PLAIN_HOST.fullmatch(host):
+        return host
+    # Only here: the process that shows a run has a host to check, and no requests to make.
     import requests
 
     try:
