@@ -2,7 +2,7 @@
 
 Installs the newest Locust of PyPI into .venv-locust and runs each case twice with it. Writes what it did to
 tests/locust_compat/recorded/, and the differences that intended.py has a reason for to tests/locust_compat/intended/, and
-prints all others. OBSWARM_LAB_CASES chooses cases by name.
+prints all others; those are tried once more. OBSWARM_LAB_CASES chooses cases by name.
 """
 
 # The monkey-patch has to stand before everything else.
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from gevent.pool import Pool
@@ -36,23 +37,29 @@ def main() -> int:
         for folder in (recorded.FOLDER, file_of("any").parent):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-    wrong = 0
-    for case, (undetermined, found) in zip(
-        cases, Pool(_AT_A_TIME).imap(_compared, [(case, program) for case in cases]), strict=True
-    ):
+    doubtful = [case for case, is_right in _all_compared(cases, program, _AT_A_TIME) if not is_right]
+    if doubtful:
+        print("Once more, one at a time: on a busy machine --run-time of Locust is shorter than it says.", flush=True)
+    wrong = sum(not is_right for _, is_right in _all_compared(doubtful, program, 1))
+    print(f"{len(cases)} cases; {wrong} are not as they should be.")
+    return 1 if wrong else 0
+
+
+def _all_compared(cases: list[Case], program: Program, at_a_time: int) -> Iterator[tuple[Case, bool]]:
+    """Compare the cases, and print what differs; yields each with whether it is as it should be."""
+    compared = Pool(at_a_time).imap(_compared, [(case, program) for case in cases])
+    for case, (undetermined, found) in zip(cases, compared, strict=True):
         left = unexplained(case.name, found)
         if case.name in OF_CASES:
             write(case.name, left)
             left = []
         gone = not_found(case.name, found)
-        wrong += bool(left or gone or undetermined)
         print(f"{case.name}: {len(found)} differences, {len(left)} of them not intended", flush=True)
         _show("Locust itself differs from one run to the next", undetermined)
         _show("obswarm differs", left)
         for entry in gone:
             print(f"    no longer differs: {entry.why}")
-    print(f"{len(cases)} cases; {wrong} are not as they should be.")
-    return 1 if wrong else 0
+        yield case, not (left or gone or undetermined)
 
 
 def _installed() -> Program:

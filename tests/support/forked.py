@@ -1,7 +1,8 @@
 """obswarm in a process that is forked from one that has imported it, which saves half of the CPU time of a short run.
 
 For tests that look at what a command does; those that look at how it starts, at its command line or at modules that
-PYTHONPATH names need `programs.obswarm`. One at a time: a test that runs several side by side needs it, too.
+PYTHONPATH names need `programs.obswarm`. One at a time, others wait: a test that runs several side by side needs it,
+too.
 
 python -m tests.support.forked reads one job a line, as JSON, forks for it, and answers with its exit code.
 """
@@ -14,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -25,6 +27,9 @@ from tests.support.programs import ROOT, Finished
 
 _READY = ("run", "find-limit", "config", "master", "worker")
 """Commands that are imported before a job comes."""
+
+_one_at_a_time = threading.Lock()
+"""Greenlets, such as those of `make lab-locust`, would read each other's answers."""
 
 
 def forked_obswarm(*arguments: object, timeout: float = HANG_S, cwd: Path = ROOT, **environment: str) -> Finished:
@@ -44,12 +49,13 @@ def run_forked(
             "environment": dict(environment),
             "longest_s": timeout,
         }
-        program = _program()
-        assert program.stdin is not None
-        assert program.stdout is not None
-        program.stdin.write(json.dumps(job) + "\n")
-        program.stdin.flush()
-        code = int(program.stdout.readline())
+        with _one_at_a_time:
+            program = _program()
+            assert program.stdin is not None
+            assert program.stdout is not None
+            program.stdin.write(json.dumps(job) + "\n")
+            program.stdin.flush()
+            code = int(program.stdout.readline())
         assert code != -signal.SIGALRM, f"it did not end within {timeout} s"
         return Finished(code, *(Path(folder, name).read_text() for name in ("stdout", "stderr")))
 
