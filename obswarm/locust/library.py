@@ -120,9 +120,11 @@ class _ProgramRunner(SteeringRunner):
             self.result = run.run()
         finally:
             run.close()
-            # A runner that quits meanwhile does so after it.
-            self._ended()
-            self._run.ended(run.latest())
+            try:
+                # A runner that quits meanwhile does so after it.
+                self._ended()
+            finally:
+                self._run.ended(run.latest())
 
 
 class LibraryRunner(_ProgramRunner, LocalRunner):
@@ -142,6 +144,8 @@ class _Fleet(FleetGenerator):
     """The workers of a program's run, which join for the next one after it."""
 
     workers_at_the_end = 0
+    has_dismissed_workers = False
+    """Whether the workers have been told that there is no further run."""
     _is_the_last_run = False
 
     def be_the_last(self) -> None:
@@ -151,7 +155,10 @@ class _Fleet(FleetGenerator):
     def end(self, exit_code: int = 0) -> None:
         self.workers_at_the_end = len(self.registry.ready)
         if self._is_the_last_run:
+            self.has_dismissed_workers = True
             self.registry.broadcast(MASTER_QUITS)
+            # A worker of the last run may be about to join for another one.
+            self.registry.dismiss_joining(MASTER_QUITS, exit_code)
         super().end(exit_code)
         # At once, so that no worker joins for the run that is over.
         super().close()
@@ -203,9 +210,10 @@ class LibraryMaster(_ProgramRunner, MasterRunner):
         return self._fleet
 
     def _ended(self) -> None:
-        if self._quit.is_set():
+        if self._fleet.has_dismissed_workers:
             self._has_quit.set()
             return
+        # Also if a listener of test_stop has quit: the workers have ended the run by then, and join for another one.
         self._workers_before = self._fleet.workers_at_the_end
         self._fleet = _new_fleet(self.environment, self._endpoint, self._keys, self._messages, _BIND_TRIES)
         self._registry = self._fleet.registry
@@ -232,6 +240,7 @@ class LibraryMaster(_ProgramRunner, MasterRunner):
 
     def _end_idle(self) -> None:
         self._wait_for_workers()
+        self._fleet.be_the_last()
         self._fleet.end(_NO_RUN)
         self._has_quit.set()
 

@@ -6,12 +6,18 @@ from typing import Any
 import gevent
 import pytest
 
-from obswarm import LoadTestShape, ObswarmError, User, constant, task
+from obswarm import LoadTestShape, ObswarmError, User, __version__, constant, task
 from obswarm.clock import monotonic
+from obswarm.cluster.master import generator as generator_module
+from obswarm.cluster.wire.messages import PROTOCOL_VERSION, Custom, End, Hello, Ready, Welcome
+from obswarm.locust import library
 from obswarm.locust.env import Environment
 from obswarm.locust.exception import RunnerAlreadyExistsError
+from obswarm.locust.library_worker import MASTER_QUITS
 from obswarm.locust.runners import MasterRunner, WorkerRunner
+from tests.support.made_up_worker import MadeUpWorker
 from tests.support.nginx import free_port
+from tests.support.stub_sockets import StubRouter
 
 HOST = "http://127.0.0.1:1"
 
@@ -116,6 +122,48 @@ def test_quit_ends_master_and_workers_during_a_run_and_before_one(fleet: Fleet) 
     for runner in (*fleet.workers, without_a_run.master, *without_a_run.workers):
         runner.greenlet.join(60)
         assert len(runner.greenlet) == 0
+
+
+def test_quit_in_a_listener_of_test_stop_ends_the_workers() -> None:
+    fleet = Fleet()
+    fleet.wait()
+    # The workers have been told by then that the run is over, and join for another one.
+    fleet.master.environment.events.test_stop.add_listener(lambda environment, **_: environment.runner.quit())
+    fleet.master.start(4, 1000, wait=True)
+    fleet.master.stop()
+    for runner in (fleet.master, *fleet.workers):
+        runner.greenlet.join(60)
+        assert len(runner.greenlet) == 0
+    assert fleet.seen.count(("worker", "test_stop")) == 2
+
+
+@pytest.mark.parametrize("has_joined", [True, False])
+def test_a_master_that_quits_between_two_runs_dismisses_workers_that_come_back(
+    has_joined: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(generator_module, "RouterSocket", StubRouter)
+    monkeypatch.setattr(generator_module, "new_context", lambda: None)
+    # A stub's peers do not close their connections when they have received End.
+    monkeypatch.setattr(generator_module, "_END_S", 0.01)
+    master = Environment(user_classes=[Visitor]).create_master_runner("127.0.0.1", 1)
+    told = MadeUpWorker(master._fleet, StubRouter.made)
+    # As a run does at its end.
+    master._fleet.end()
+    assert told.got(End)
+    assert told.got(Custom) == []
+    monkeypatch.setattr(library, "_WORKERS_ARE_BACK_S", 60.0 if has_joined else 0.1)
+    master._quit.set()
+    ending = gevent.spawn(master._ended)
+    until(lambda: not StubRouter.made.is_closed)
+    back = MadeUpWorker(master._fleet, StubRouter.made, joins=False)
+    back.echo(Hello(PROTOCOL_VERSION, __version__, back.incarnation, back.name, 1, "", ""))
+    if has_joined:
+        back.echo(Ready(back.got(Welcome)[-1].nonce, 1000.0, 1.0, {}, (back.name,), 0))
+    ending.get(timeout=60)
+    assert back.got(Custom) == [MASTER_QUITS]
+    assert back.got(End)
+    master.greenlet.join(60)
+    assert len(master.greenlet) == 0
 
 
 def test_a_worker_that_quits_leaves_and_the_others_go_on(fleet: Fleet) -> None:

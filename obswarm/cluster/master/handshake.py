@@ -55,6 +55,11 @@ class Handshake:
     def __contains__(self, peer: bytes) -> bool:
         return peer in self._joining
 
+    @property
+    def peers(self) -> tuple[bytes, ...]:
+        """The peers that are joining."""
+        return tuple(self._joining)
+
     def _send(self, peer: bytes, message: Message) -> None:
         self._send_frame(peer, encode(message))
 

@@ -250,6 +250,12 @@ class WorkerRegistry:
             if not worker.is_over:
                 self._send_frame(worker.peer, frame)
 
+    def dismiss_joining(self, message: messages.Message, exit_code: int) -> None:
+        """Send a message, and End, to peers that have not joined yet."""
+        for peer in (*self._handshake.peers, *self._late):
+            self._send(peer, message)
+            self._send(peer, messages.End(0, exit_code))
+
     def send_to(self, node: str, message: messages.Message) -> bool:
         """Send a message to the worker that has a process of that name. Returns False if there is none."""
         for worker in self.workers.values():
