@@ -38,7 +38,7 @@ class Page:
         self.service = service or PageService(config, start_run)
         self.environment: Environment | None = None
         """The load test's environment, once it is imported."""
-        self.web_ui = WebUI(self._make)
+        self.web_ui = WebUI(self.make_application)
         if config.cluster.workers == 0:
             # It takes tens of milliseconds, for which users of this process would have to wait.
             self.import_application()
@@ -49,7 +49,8 @@ class Page:
         import obswarm.app.locust_pages
         import obswarm.web.rest.application  # noqa: F401
 
-    def _make(self) -> "Flask":
+    def make_application(self) -> "Flask":
+        """Return the application; the load test's environment has to be known."""
         from obswarm.app.locust_pages import locust_blueprint
         from obswarm.web.rest.application import make_application
 

@@ -76,8 +76,8 @@ class PageService(StoredRunsReader):
         """Note the load test, and the configuration of its runs."""
         self._loaded, self._config = loaded, config
 
-    def began(self, run: Run, guards: GuardsSetup) -> None:
-        """Note that a run can be controlled."""
+    def began(self, run: Run, guards: GuardsSetup | None = None) -> None:
+        """Note that a run can be controlled; `guards` are None for one that has none."""
         self._run, self._guards = run, guards
         self._result = self._exit_code = self._error = None
         self.streams.publish_state()

@@ -2,6 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, TypeVar
 
 from obswarm import api
@@ -17,6 +18,12 @@ from obswarm.stats import Recorder
 __all__ = ["Environment"]
 
 Made = TypeVar("Made", bound=Runner)
+
+_INSTEAD_OF_WEB = {
+    "web_base_path": "the page is at the root of its server; a proxy may give it another path",
+    "web_login": "set OBSWARM_WEB_AUTH=USER:PASSWORD or OBSWARM_WEB_TOKEN_FILE=FILE, and the page asks for them",
+    "build_path": "the page is obswarm's own; add routes to the app of what create_web_ui returns",
+}
 
 
 class Environment(api.Environment, metaclass=StandIn):
@@ -112,9 +119,35 @@ class Environment(api.Environment, metaclass=StandIn):
             self.shape_class.runner = runner
         return runner
 
-    def create_web_ui(self, *_: Any, **__: Any) -> Any:
-        """Not possible: programs have no web page. Raises ObswarmError."""
-        raise ObswarmError("Programs that make runs themselves have no web page; `obswarm run --web` has one.")
+    def create_web_ui(
+        self,
+        host: str = "",
+        port: int = 8089,
+        web_base_path: str | None = None,
+        web_login: bool = False,
+        tls_cert: str | None = None,
+        tls_key: str | None = None,
+        stats_csv_writer: Any = None,
+        delayed_start: bool = False,
+        userclass_picker_is_active: bool = False,
+        build_path: str | None = None,
+    ) -> Any:
+        """Serve the page, which starts, changes and stops runs, and return it: its `app` is a Flask application, to
+        which the program may add routes, and `stop()` ends it. With `delayed_start`, it is served after `start()`.
+
+        Without OBSWARM_WEB_AUTH=USER:PASSWORD or OBSWARM_WEB_TOKEN_FILE=FILE, an empty `host` is 127.0.0.1, with one
+        of them all interfaces. `stats_csv_writer` and `userclass_picker_is_active` have no effect. Raises ObswarmError
+        if the address cannot be listened on, or is one that other machines reach, without access control, and for
+        `web_base_path`, `web_login` and `build_path`.
+        """
+        for name, value in (("web_base_path", web_base_path), ("web_login", web_login), ("build_path", build_path)):
+            if value:
+                raise ObswarmError(f"create_web_ui({name}=…) is not possible: {_INSTEAD_OF_WEB[name]}.")
+        # The page is composed of parts that know of this package, in one above it.
+        page = import_module("obswarm.app.library_page").LibraryWebUI(self, host, port, tls_cert, tls_key)
+        if not delayed_start:
+            page.start()
+        return page
 
 
 def _checked_classes(classes: Sequence[type[User]]) -> list[type[User]]:

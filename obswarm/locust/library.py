@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import gevent
 from gevent.event import Event
@@ -28,6 +29,8 @@ from obswarm.engine import (
     LocalGenerator,
     LocalRunner,
     MessageListeners,
+    Output,
+    Outputs,
     PresentRun,
     Ramp,
     Run,
@@ -52,6 +55,17 @@ _WORKERS_ARE_BACK_S = 10.0
 """For how long those of the last run are waited for; they usually need half a second."""
 
 
+@runtime_checkable
+class RunPage(Protocol):
+    """A page that shows runs and controls them, as `environment.web_ui`."""
+
+    def outputs(self) -> list[Output]: ...
+
+    def began(self, run: Run) -> None: ...
+
+    def ended(self, result: RunResult) -> None: ...
+
+
 class _ProgramRunner(SteeringRunner):
     """Makes one run after the other. Subclasses say where the users are."""
 
@@ -62,6 +76,8 @@ class _ProgramRunner(SteeringRunner):
     """The run that follows the environment's shape, if there is one."""
     _present: gevent.Greenlet | None = None
     """The run that goes on, or the last one."""
+    _page: RunPage | None = None
+    """That of the run, None without one."""
 
     def start(
         self, user_count: int, spawn_rate: float, wait: bool = False, user_classes: Sequence[type[User]] | None = None
@@ -107,10 +123,20 @@ class _ProgramRunner(SteeringRunner):
                 cls.host = environment.host
         # Listeners may have been registered before.
         generator = self._generator()
-        run = Run(environment, ClosedExecutor(schedule, classes), generator, test=environment.locustfile or "library")
+        page: Any = environment.web_ui
+        self._page = page if isinstance(page, RunPage) else None
+        run = Run(
+            environment,
+            ClosedExecutor(schedule, classes),
+            generator,
+            test=environment.locustfile or "library",
+            outputs=Outputs(() if self._page is None else self._page.outputs()),
+        )
         # Listeners and users see this runner, whichever run it makes.
         environment.runner = self
         self._run.began(run)
+        if self._page is not None:
+            self._page.began(run)
         greenlet = self._present = Supervisor().spawn("The run of a program", self._make, run)
         self.greenlet.add(greenlet)
         return greenlet
@@ -118,6 +144,8 @@ class _ProgramRunner(SteeringRunner):
     def _make(self, run: Run) -> None:
         try:
             self.result = run.run()
+            if self._page is not None:
+                self._page.ended(self.result)
         finally:
             run.close()
             try:

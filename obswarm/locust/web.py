@@ -1,10 +1,12 @@
 """`locust.web`: names of the web page, for load tests that import them. The page is obswarm's own: load tests add
 routes to `environment.web_ui.app`."""
 
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
-from obswarm.api import ObswarmError
 from obswarm.locust.util.cache import memoize
+
+if TYPE_CHECKING:
+    from obswarm.locust.env import Environment
 
 DEFAULT_CACHE_TIME = 2.0
 HOST_IS_REQUIRED = False
@@ -52,10 +54,7 @@ class AuthArgs(TypedDict, total=False):
 
 
 class WebUI:
-    """Locust's web page, which load tests do not make themselves. Raises ObswarmError when it is made."""
+    """The page of an environment: `WebUI(environment, host, port)` is `environment.create_web_ui(host, port)`."""
 
-    def __init__(self, *_: Any, **__: Any) -> None:
-        raise ObswarmError(
-            "locust.web.WebUI cannot be made by a program; `obswarm run --web` has a page, which is"
-            " environment.web_ui in a load test."
-        )
+    def __new__(cls, environment: "Environment", *arguments: Any, **options: Any) -> Any:
+        return environment.create_web_ui(*arguments, **options)

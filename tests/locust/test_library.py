@@ -136,11 +136,6 @@ def test_there_is_one_runner() -> None:
         environment.create_local_runner()
 
 
-def test_there_is_no_web_page_yet() -> None:
-    with pytest.raises(ObswarmError, match="no web page"):
-        Environment(user_classes=[Visitor]).create_web_ui("127.0.0.1", 8089)
-
-
 def test_the_environment_of_any_run_is_one() -> None:
     environment = OurEnvironment(events=Events(), recorder=Recorder())
     assert isinstance(environment, Environment)

@@ -14,7 +14,7 @@ import pytest
 from obswarm.api import Events, LoadTestParser, ObswarmError, TaskSet, User, events, tag, task
 from obswarm.cluster import MasterRunner, WorkerRunner
 from obswarm.engine import LocalRunner
-from obswarm.locust import argument_parser, dispatch, input_events, log, opentelemetry, rpc, web
+from obswarm.locust import argument_parser, dispatch, input_events, log, opentelemetry, rpc
 from obswarm.locust.contrib import fasthttp
 from obswarm.locust.debug import PrintListener
 from obswarm.locust.env import Environment
@@ -64,7 +64,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     "call",
     [
-        web.WebUI,
         dispatch.UsersDispatcher,
         zmqrpc.Server,
         lambda: zmqrpc.Client("127.0.0.1", 5557, "me"),

@@ -12,6 +12,7 @@ from obswarm.cluster.wire.messages import (
     PROTOCOL_VERSION,
     Bundle,
     BundleRequest,
+    End,
     Failed,
     Hello,
     Message,
@@ -20,12 +21,16 @@ from obswarm.cluster.wire.messages import (
     Refused,
     Report,
     Retransmit,
+    Wait,
     Welcome,
     encode,
 )
 from obswarm.sanitize import clean_lines, clean_text
 
 logger = logging.getLogger(__name__)
+
+MOST_WORKERS = 16_384
+"""Maximum number of workers in a run, including those that have left."""
 
 _MOST_JOINING = 4_096
 _MOST_TOPICS = 100
@@ -48,17 +53,14 @@ class Handshake:
         self._send_frame = send_frame
         self._spec = spec
         self._joining: dict[bytes, _Joining] = {}
+        self._late: set[bytes] = set()
+        """Peers that registered while the run was ending."""
         self._logged: set[str] = set()
         self._bundle_frame: bytes | None = None
         """Encoded once: hundreds of workers may request it at the same time."""
 
     def __contains__(self, peer: bytes) -> bool:
         return peer in self._joining
-
-    @property
-    def peers(self) -> tuple[bytes, ...]:
-        """The peers that are joining."""
-        return tuple(self._joining)
 
     def _send(self, peer: bytes, message: Message) -> None:
         self._send_frame(peer, encode(message))
@@ -120,6 +122,27 @@ class Handshake:
                 spec.job,
             ),
         )
+
+    def too_late(self, peer: bytes, exit_code: int | None) -> None:
+        """Have a worker that registers while the run ends wait for End, also if it replaces a dead one. `exit_code` is
+        that of End; None before that is sent."""
+        if exit_code is not None:
+            self._send(peer, End(0, exit_code))
+            return
+        if len(self._late) < MOST_WORKERS:
+            self._late.add(peer)
+        self._send(peer, Wait())
+
+    def end_late(self, exit_code: int) -> None:
+        """Send End to the peers that have come too late."""
+        for peer in self._late:
+            self._send(peer, End(0, exit_code))
+
+    def end(self, exit_code: int, message: Message) -> None:
+        """Send a message, and End, to all peers that have not joined."""
+        for peer in (*self._joining, *self._late):
+            self._send(peer, message)
+            self._send(peer, End(0, exit_code))
 
     def take(self, peer: bytes, message: Message) -> tuple[Hello, Ready] | LoadFailed | None:
         """Handle a message of a joining worker. Returns its Hello and Ready, or LoadFailed, when the handshake is

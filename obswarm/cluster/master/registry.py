@@ -10,7 +10,7 @@ from obswarm.bounded_msgpack import Unreadable
 from obswarm.cluster.master import events
 from obswarm.cluster.master.assignments import Assignments
 from obswarm.cluster.master.balancer import Balance, Users
-from obswarm.cluster.master.handshake import Handshake
+from obswarm.cluster.master.handshake import MOST_WORKERS, Handshake
 from obswarm.cluster.master.heartbeats import Heartbeats
 from obswarm.cluster.master.losses import unpack_losses
 from obswarm.cluster.master.run_spec import RunSpec, Wire
@@ -26,9 +26,6 @@ from obswarm.stats.codec import DeltaSum, Malformed, OutOfBounds, merge_columns
 from obswarm.units import counted, format_duration
 
 logger = logging.getLogger(__name__)
-
-_MOST_WORKERS = 16_384
-"""Maximum number of workers in a run, including those that have left."""
 
 
 class WorkerRegistry:
@@ -67,8 +64,6 @@ class WorkerRegistry:
         self._sum = DeltaSum(self._bounds)
         self._stop_timeout_s: float | None = None
         self._exit_code: int | None = None
-        self._late: set[bytes] = set()
-        """Peers that registered while the run was ending."""
 
     @property
     def dropped_frames(self) -> int:
@@ -133,23 +128,14 @@ class WorkerRegistry:
         known = self.workers.get(hello.incarnation)
         if known is not None and known.refused:
             self._send(peer, messages.Refused(known.refused))
-        elif known is None and len(self.workers) >= _MOST_WORKERS:
+        elif known is None and len(self.workers) >= MOST_WORKERS:
             self._dropped_frames += 1
         elif known is not None and self._exit_code is not None:
             self._send(peer, messages.End(known.acked, self._exit_code))
         elif known is None and self._stop_timeout_s is not None and hello.run_id != self._spec.run_id:
-            self._too_late(peer)
+            self._handshake.too_late(peer, self._exit_code)
         else:
             self._handshake.hello(peer, hello, known.acked if known is not None else 0)
-
-    def _too_late(self, peer: bytes) -> None:
-        """Have a worker that registers while the run ends wait for End, also if it replaces a dead one."""
-        if self._exit_code is not None:
-            self._send(peer, messages.End(0, self._exit_code))
-            return
-        if len(self._late) < _MOST_WORKERS:
-            self._late.add(peer)
-        self._send(peer, messages.Wait())
 
     def _from_newcomer(self, peer: bytes, message: messages.Message) -> None:
         taken = self._handshake.take(peer, message)
@@ -252,9 +238,7 @@ class WorkerRegistry:
 
     def dismiss_joining(self, message: messages.Message, exit_code: int) -> None:
         """Send a message, and End, to peers that have not joined yet."""
-        for peer in (*self._handshake.peers, *self._late):
-            self._send(peer, message)
-            self._send(peer, messages.End(0, exit_code))
+        self._handshake.end(exit_code, message)
 
     def send_to(self, node: str, message: messages.Message) -> bool:
         """Send a message to the worker that has a process of that name. Returns False if there is none."""
@@ -325,8 +309,7 @@ class WorkerRegistry:
         it has received End, which has to be repeated until then."""
         self._exit_code = exit_code
         connected = False
-        for peer in self._late:
-            self._send(peer, messages.End(0, exit_code))
+        self._handshake.end_late(exit_code)
         for worker in self.workers.values():
             if not worker.is_over:
                 reached = self._send(worker.peer, messages.End(worker.acked, exit_code))
