@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, cast
 
 LOCUST = "locust"
-_OURS = "obswarm.locust"
+OURS = "obswarm.locust"
 
 
 # Without the base classes of importlib.abc, which imports importlib.resources.
@@ -60,7 +60,7 @@ def use_locust_names() -> None:
     if is_in_use():
         return
     _forget()
-    sys.meta_path.insert(0, _AliasFinder(LOCUST, _OURS))
+    sys.meta_path.insert(0, _AliasFinder(LOCUST, OURS))
 
 
 def stop_using_locust_names() -> None:
@@ -79,7 +79,7 @@ def is_in_use() -> bool:
 def is_imported() -> bool:
     """Whether something has imported obswarm.locust by the name of `locust`."""
     module = sys.modules.get(LOCUST)
-    return module is not None and module is sys.modules.get(_OURS)
+    return module is not None and module is sys.modules.get(OURS)
 
 
 def _forget() -> None:

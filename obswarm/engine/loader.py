@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -22,7 +23,7 @@ from obswarm.api import (
     user_traceback,
 )
 from obswarm.engine.allocation import weight_of
-from obswarm.engine.import_alias import LOCUST, stop_using_locust_names, use_locust_names
+from obswarm.engine.import_alias import LOCUST, OURS, stop_using_locust_names, use_locust_names
 from obswarm.engine.import_hints import import_hint
 from obswarm.engine.import_path import add_folder, is_reserved
 from obswarm.engine.scenario_classes import checked_scenarios, classes_of_scenarios
@@ -106,6 +107,8 @@ def load(paths: Sequence[Path], *, locust_names: bool = True) -> LoadTest:
             elif issubclass(value, LoadTestShape) and not value.abstract:
                 shapes[value.__name__] = value
     names = ", ".join(str(path) for path in paths)
+    if not classes and locust_names:
+        classes = _of_tests(paths, modules)
     if not classes:
         raise ObswarmError(
             f"{names} defines no user class. Subclass HttpUser, FastHttpUser or User, and give it tasks"
@@ -132,6 +135,15 @@ def load(paths: Sequence[Path], *, locust_names: bool = True) -> LoadTest:
         scenarios,
         classes_of_scenarios(scenarios),
     )
+
+
+def _of_tests(paths: Sequence[Path], modules: Sequence[ModuleType]) -> dict[str, type[User]]:
+    """Return the user classes of tests for pytest, which Locust takes, too. Raises ObswarmError if there are some that
+    cannot be collected."""
+    tests = import_module(f"{OURS}.user.pytest_user")
+    if not any(tests.has_tests(list(vars(module))) for module in modules):
+        return {}
+    return {cls.__name__: cls for cls in tests.classes_of_tests(paths)}
 
 
 def _scenarios(modules: Sequence[ModuleType]) -> list[object]:

@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     # Imported by those who use a fixture, since it makes the standard library cooperate with gevent.
+    from obswarm.api import User
     from obswarm.locust.clients import HttpSession
     from obswarm.locust.contrib.fasthttp import FastHttpSession
 
@@ -26,19 +27,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture
-def session(pytestconfig: pytest.Config) -> "Iterator[HttpSession]":
-    """A client as that of an HttpUser: a requests.Session with paths below `--host`. Nothing is counted."""
+def session(pytestconfig: pytest.Config, user: "User | None" = None) -> "Iterator[HttpSession]":
+    """A client as that of an HttpUser: a requests.Session with paths below `--host`. Nothing is counted.
+
+    In a load test, `user` is the user that makes the requests, which are counted, below its host.
+    """
     from obswarm.locust.clients import HttpSession
 
-    yield from _closing(HttpSession(_host_of(pytestconfig), _no_event(), None))
+    yield from _closing(HttpSession(*_place(pytestconfig, user), user))
 
 
 @pytest.fixture
-def fastsession(pytestconfig: pytest.Config) -> "Iterator[FastHttpSession]":
-    """A client as that of a FastHttpUser, with paths below `--host`. Nothing is counted."""
+def fastsession(pytestconfig: pytest.Config, user: "User | None" = None) -> "Iterator[FastHttpSession]":
+    """A client as that of a FastHttpUser, with paths below `--host`. See `session`."""
     from obswarm.locust.contrib.fasthttp import FastHttpSession
 
-    yield from _closing(FastHttpSession(_host_of(pytestconfig), _no_event(), None))
+    yield from _closing(FastHttpSession(*_place(pytestconfig, user), user))
+
+
+def _place(config: pytest.Config, user: "User | None") -> tuple[str | None, Any]:
+    """Return base URL and event of the requests."""
+    return (_host_of(config), _no_event()) if user is None else (user.host, user.environment.events.request)
 
 
 def _closing(client: Any) -> Iterator[Any]:

@@ -216,7 +216,6 @@ OF_CASES = {
         # Not mended yet.
         ("environment_attributes", "The command has made its runner.", "`create_local_runner` and its like"),
         ("exit_code_of_sys_exit", "There is always a result.", "`sys.exit(5)` in a listener of `init`"),
-        ("modules", "Some names are missing.", "names that few load tests import"),
         ("user_attributes", "Names from before version 1 are there as well.", "`Locust` from before version 1"),
     )
     for name in names.split()

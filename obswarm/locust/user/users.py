@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from obswarm import http
 from obswarm.api import Environment, User
 from obswarm.locust.rest import RestMixin
+from obswarm.locust.user.pytest_user import PytestUser
 from obswarm.locust.util.deprecation import translate
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 UserMeta = type(User)
 """The metaclass of user classes, for those that have one of their own."""
 
-__all__ = ["HttpLocust", "HttpUser", "RestMixin", "User", "UserMeta"]
+__all__ = ["HttpLocust", "HttpUser", "PytestUser", "RestMixin", "User", "UserMeta"]
 
 
 class HttpUser(RestMixin, http.HttpUser):
