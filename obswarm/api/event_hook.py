@@ -44,6 +44,11 @@ class EventHook:
         self._name = name
         self._ends_run = ends_run
 
+    @property
+    def _handlers(self) -> list[Callable[..., Any]]:
+        """The name that packages for Locust look for."""
+        return self.listeners
+
     def add_listener(self, listener: Listener) -> Listener:
         """Add a function that takes the event's arguments by keyword and `**kwargs`. Works as a decorator."""
         self.listeners.append(listener)

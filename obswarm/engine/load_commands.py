@@ -1,6 +1,7 @@
 """LoadCommands: the commands to a run about its load, its statistics and its annotations; the part of RunControl that
 does not end it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 
 from gevent.event import Event
@@ -11,6 +12,8 @@ from obswarm.engine.output import Outputs
 from obswarm.engine.progress import RunLog
 from obswarm.record import Annotation, AnnotationKind
 from obswarm.sanitize import clean_text
+
+logger = logging.getLogger(__name__)
 
 
 class LoadCommands:
@@ -31,6 +34,9 @@ class LoadCommands:
         self._outputs.annotation(annotation)
 
     def set_load(self, users: int, spawn_rate: float, user_classes: tuple[str, ...] | None = None) -> None:
+        if self._log.reason is not None:
+            logger.warning("The load is not changed, as the run is over: %s.", self._log.reason.detail)
+            return
         self._driver.executor.set_load(users, spawn_rate, clock.monotonic(), user_classes)
         self._nudge.set()
 

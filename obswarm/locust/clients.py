@@ -149,7 +149,23 @@ class BlockOfLocust(CatchResponse):
 
 
 class ResponseContextManager(CountedResponse, BlockOfLocust):
-    """The response of a request of HttpUser's client."""
+    """The response of a request of HttpUser's client. Without an answer, `content` is None."""
+
+    @classmethod
+    def unanswered(cls, *what: Any) -> CountedResponse:
+        """As in Locust; see CountedResponse."""
+        made = super().unanswered(*what)
+        made._content = None
+        return made
+
+    def json(self, **kwargs: Any) -> Any:
+        """As in requests, also without an answer: raises JSONDecodeError, which load tests catch."""
+        if self.error is None:
+            return super().json(**kwargs)
+        error = requests.exceptions.JSONDecodeError("Expecting value", "", 0)
+        # It says no more than that there is no answer.
+        error.response = self
+        raise error from self.error
 
     @property
     def ok(self) -> bool:

@@ -458,6 +458,20 @@ def test_spawning_is_complete_after_fewer_users_when_the_others_have_ended() -> 
     assert seen == [(3, 3), (1, 1)]
 
 
+def test_a_run_that_stops_takes_no_other_load(caplog: pytest.LogCaptureFixture) -> None:
+    class Visitor(Counted):
+        @task
+        def work(self) -> None:
+            self.count()
+
+    run = make_run(Visitor, schedule=Ramp(2, 1000))
+    runner = run._environment.runner
+    run._environment.events.test_stopping.add_listener(lambda **_: runner.start(50, 1000))
+    result = finish(run, until=lambda: runner.user_count == 2)
+    assert "The load is not changed, as the run is over: " in caplog.text
+    assert result.users_max == 2
+
+
 def test_an_exception_that_is_not_caught_is_reported_once_and_ends_its_user() -> None:
     class Visitor(Counted):
         @task

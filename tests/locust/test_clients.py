@@ -149,6 +149,18 @@ def test_no_answer(user: Any) -> None:
         response.raise_for_status()
 
 
+def test_json_of_no_answer_is_none(make: Callable[..., Any]) -> None:
+    # As files catch it that were written for Locust.
+    user = make(HttpUser)
+    with user.client.get("http://127.0.0.1:9/x", catch_response=True) as response:
+        assert (response.content, response.text) == (None, "")
+        with pytest.raises(requests.exceptions.JSONDecodeError) as error:
+            response.json()
+        assert error.value.__cause__ is response.error
+        response.failure("no JSON")
+    assert response.request_meta["exception"].args == ("no JSON",)
+
+
 def test_a_timeout(make: Callable[..., Any]) -> None:
     """A server that accepts and says nothing."""
     import gevent.server
