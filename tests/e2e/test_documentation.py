@@ -272,6 +272,21 @@ def test_the_two_commands(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None
     assert "bin/python -m pytest -n auto" in printed
 
 
+def test_the_first_run_is_as_its_page_says(shell: Shell) -> None:
+    for name in ("OBSWARM_NO_REPORT", "OBSWARM_STORE"):
+        shell.environment.pop(name, None)
+    (shell.folder / "locustfile.py").write_text(snippet("docs/first-run.md", "class Visitor(HttpUser)").text)
+    ((_, command),) = snippet("docs/first-run.md", "obswarm run -f").commands
+    shell.replaced[".venv/bin/obswarm"] = "obswarm"
+    printed = shell.run(command)
+    assert "`import locust` imports obswarm's own classes" in printed
+    assert "Page: http://127.0.0.1:" in printed
+    assert "The load generator was" in printed
+    (report,) = (shell.folder / ".obswarm" / "reports").glob("*.html")
+    assert report.name in printed
+    assert len((ROOT / "docs/first-run.md").read_text().splitlines()) < 30, "it is to be read in a minute"
+
+
 @pytest.mark.parametrize(
     "text",
     [
