@@ -80,7 +80,15 @@ class UserTasks(TaskSet):
                 entry()
             else:
                 entry(user)
-        except (RescheduleTask, RescheduleTaskImmediately):
+        except GreenletExit:
+            # It is interrupted, and counted as that.
+            raise
+        except StopUser:
+            # In a wait within a TaskSet, a user that is to stop raises it.
+            if not user.is_stopping:
+                self._recorder.record_iteration(self._user_class)
+            raise
+        except BaseException:
             self._recorder.record_iteration(self._user_class)
             raise
         self._recorder.record_iteration(self._user_class)

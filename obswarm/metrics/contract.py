@@ -84,7 +84,10 @@ INTERRUPTED = Metric(
     "Requests that were interrupted because their user was stopped.",
 )
 ITERATIONS = Metric(
-    "obswarm_iterations_total", Kind.COUNTER, ("user_class",), "Tasks that users have completed, by user class."
+    "obswarm_iterations_total",
+    Kind.COUNTER,
+    ("user_class",),
+    "Iterations that have ended, by returning or by an exception, by user class.",
 )
 DROPPED_ITERATIONS = Metric(
     "obswarm_dropped_iterations_total",

@@ -229,7 +229,7 @@ class Recorder:
         self.pending = PendingOfScenarios(scenario)
 
     def record_iteration(self, user_class: str) -> None:
-        """Count a finished task of a user of this class."""
+        """Count an iteration of a user of this class, whose task has returned or raised."""
         try:
             self._table.iterations[user_class] += 1
         except KeyError:

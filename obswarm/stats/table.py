@@ -27,11 +27,11 @@ _MOST_OVERFLOW_NAMES = 5
 class StatsTable:
     """Endpoints, errors and task exceptions by key, of limited number.
 
-    `iterations` counts finished tasks by user class, `dropped` iterations that were planned and not started, by user
-    class and reason (obswarm.stats.keys.DROP_REASONS). `ended` counts iterations of a limited number that have ended,
-    in whatever way, by the name of the limit and the process. `cut_off` counts requests, tasks and on_stop that were
-    interrupted when their user was killed. `lost` counts requests that a process has recorded and could not send, by
-    its name and the reason. `custom` has the load test's own metrics.
+    `iterations` counts iterations that have ended, whatever their outcome, by user class, `dropped` iterations that
+    were planned and not started, by user class and reason (obswarm.stats.keys.DROP_REASONS). `ended` counts iterations
+    of a limited number that have ended, in whatever way, by the name of the limit and the process. `cut_off` counts
+    requests, tasks and on_stop that were interrupted when their user was killed. `lost` counts requests that a process
+    has recorded and could not send, by its name and the reason. `custom` has the load test's own metrics.
     """
 
     __slots__ = (

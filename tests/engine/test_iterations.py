@@ -131,6 +131,7 @@ def test_a_task_that_raises_does_not_end_its_user_and_stop_user_does() -> None:
     result, _ = run(Raising, "0s:20/s,1s:20/s")
     assert Raising.seen["tasks"] == pytest.approx(20, abs=2)
     assert sum(found.count for found in result.final.exceptions.values()) == pytest.approx(10, abs=1)
+    assert result.final.iterations == {"Raising": Raising.seen["tasks"]}, "they have ended, whatever their outcome"
     assert 2 <= Raising.seen["starts"] < 8
     # One may have been due just before the end.
     assert sum(result.final.dropped.values()) <= 1

@@ -147,7 +147,7 @@ def test_an_iteration_that_raises_has_ended_and_one_that_is_interrupted_has_not(
 
     result = run([Raising], closed(Raising), "40")
     assert Raising.seen["tasks"] == 40
-    assert result.final.iterations["Raising"] == 20
+    assert result.final.iterations["Raising"] == 40
     assert sum(found.count for found in result.final.exceptions.values()) == 20
 
     class Hanging(Counted):
