@@ -20,6 +20,7 @@ with imported_on_demand(__name__):
         ScenarioExecutor,
         ScenarioPlan,
         SetLoad,
+        are_same_ends,
     )
     from obswarm.engine.generator import (
         GeneratorEvent,
@@ -126,6 +127,7 @@ __all__ = [
     "allocate",
     "apportion",
     "apportion_rate",
+    "are_same_ends",
     "check_descriptors",
     "check_file",
     "check_open_files",

@@ -7,6 +7,8 @@ from collections.abc import Callable
 Gaps = Callable[[], float]
 """Returns the next distance between two starts, as a multiple of the mean distance at the present rate."""
 
+_ROUNDING = 0.01
+"""Part of the mean distance of two starts."""
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -43,6 +45,8 @@ class ArrivalSchedule:
         self._left = first
         self._gaps = gaps
         self.rate = 0.0
+        self.end_s = math.inf
+        """No start is due from this time on. It may be changed as long as it lies ahead."""
 
     def set_rate(self, rate: float, now: float) -> list[float]:
         """Change the rate, in iterations per second. Returns the starts that were due before, as `take_due` does."""
@@ -60,12 +64,17 @@ class ArrivalSchedule:
         if not rate:
             return due
         since, left = self._since, self._left
-        while (start := since + max(0.0, left) / rate) <= now:
+        # A start at the end itself, apart from rounding, would be one more than the integral of the rate.
+        end_s = self.end_s - _ROUNDING / rate
+        while (start := since + max(0.0, left) / rate) <= now and start < end_s:
             due.append(start)
             since, left = start, self._gaps()
         self._since, self._left = since, left
         return due
 
     def next_s(self) -> float:
-        """Return the time of the next start; infinity at a rate of 0."""
-        return self._since + max(0.0, self._left) / self.rate if self.rate else math.inf
+        """Return the time of the next start; infinity if none is due."""
+        if not self.rate:
+            return math.inf
+        start = self._since + max(0.0, self._left) / self.rate
+        return start if start < self.end_s - _ROUNDING / self.rate else math.inf

@@ -112,6 +112,8 @@ class LoadDriver:
             # A shape ends by itself, at a time that is not planned.
             over = PLAN_END if is_due else "the load shape has ended" if self._has_shape else self.executor.end
             return DriverStep(stop=StopReason(StopKind.TIME, f"{over}{held}"))
+        if self._limit_s is not None and assignment.rates:
+            assignment = assignment.ending_by(now - elapsed_s + self._limit_s)
         self._assignment = assignment
         self._generator.apply(assignment, now)
         # The limit may be sooner than a generator can be assigned users again.

@@ -1,5 +1,6 @@
 """Iterations of the open model in one process: starts each at its time, with a free user or a new one."""
 
+import math
 import sys
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,8 @@ from obswarm.stats import GENERATOR_BEHIND, NO_FREE_USER, RUN_STOPPED, USER_FAIL
 _BEHIND_S = 1.0
 """Iterations that are later than this are dropped: after a pause of the process, they would be a burst."""
 _LONGEST_WAIT_S = 60.0
+_SAME_END_S = 0.1
+"""Ends that differ by less are the same: messages take varying times, and starts and end are to be of one message."""
 
 
 class IterationUsers:
@@ -199,8 +202,11 @@ class Arrivals:
         """Return the user classes that have had a rate."""
         return iter(self._schedules)
 
-    def assign(self, rates: Mapping[str, float], max_users: Mapping[str, int], now: float) -> None:
-        """Set the rates in iterations per second, and the maximum number of users, of user classes by name."""
+    def assign(
+        self, rates: Mapping[str, float], max_users: Mapping[str, int], now: float, ends: Mapping[str, float]
+    ) -> None:
+        """Set the rates in iterations per second, the maximum number of users, and the end of the iterations (time of
+        the monotonic clock), of user classes by name."""
         if any(rates.values()):
             self._users.limit(max_users)
         for name in {**self._schedules, **rates}:
@@ -210,16 +216,20 @@ class Arrivals:
                 arrivals, seed = self._classes[name]._arrivals
                 schedule = self._schedules[name] = ArrivalSchedule(now, *gaps_of(arrivals, seed, name, self.index))
                 self._users.use()
+            end_s = ends.get(name, math.inf)
+            if not abs(end_s - schedule.end_s) < _SAME_END_S:
+                schedule.end_s = end_s
+                self.changed.set()
             if rate != schedule.rate:
                 self._start(name, schedule.set_rate(rate, now), now)
                 self.changed.set()
         self._users.retire_surplus()
 
     def stop(self, now: float) -> None:
-        """Set all rates to 0. What was due since the last start is not started any more."""
+        """Start the iterations that are due by now, and no more of them."""
+        for name, schedule in self._schedules.items():
+            self._start(name, schedule.set_rate(0.0, now), now)
         self._users.stop()
-        for schedule in self._schedules.values():
-            schedule.set_rate(0.0, now)
 
     def _start(self, name: str, due: list[float], now: float) -> None:
         for intended_s in due:

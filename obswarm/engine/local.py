@@ -130,7 +130,7 @@ class LocalGenerator(LoadGenerator):
     def _assign_rates(self, assignment: Assignment, now: float) -> None:
         if self._starts is None:
             self._starts = self.supervisor.keep("The start of iterations", self._arrivals.keep)
-        self._arrivals.assign(assignment.rates, assignment.max_users, now)
+        self._arrivals.assign(assignment.rates, assignment.max_users, now, assignment.ends)
 
     def set_index(self, index: int) -> None:
         """Set the number of this process in its run, before the first assignment."""
@@ -234,6 +234,8 @@ class LocalGenerator(LoadGenerator):
     def stop(self, timeout_s: float) -> None:
         self._stops += 1
         self.stop_iterations()
+        # Iterations that were due just before begin now, and may finish within the timeout.
+        gevent.sleep(0)
         self._assigned = dict.fromkeys(self._assigned, 0)
         self._pool.stop_all(timeout_s)
 

@@ -199,7 +199,7 @@ def test_the_maximum_of_users_is_divided_with_the_rate(rate: float, most: int, w
 )
 def test_an_assignment_that_cannot_be_carried_out_is_refused(assign: Assign, reason: str) -> None:
     with pytest.raises(OutOfBounds, match=reason):
-        RunBounds.of(100, ["Visitor", "Buyer"]).checked_assignment(assign)
+        RunBounds.of(100, ["Visitor", "Buyer"]).checked_assignment(assign, 0.0)
 
 
 def test_a_relay_tells_its_master_what_it_refuses_and_goes_on_with_what_it_had(machine: Machine) -> None:

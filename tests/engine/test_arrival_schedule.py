@@ -1,11 +1,12 @@
 import math
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from obswarm.engine import ArrivalSchedule, apportion_rate, gaps_of
+from obswarm.api import RateStage
+from obswarm.engine import ArrivalLoad, ArrivalSchedule, OpenExecutor, RateCurve, apportion_rate, gaps_of
 
 CHANGES = st.lists(st.tuples(st.floats(0.001, 20), st.floats(0, 500)), min_size=1, max_size=10)
 """Rates, each for a number of seconds."""
@@ -50,6 +51,44 @@ def test_what_is_divided_among_workers_is_not_lost(changes: list[tuple[float, fl
         own = [(duration_s, parts[index]) for duration_s, parts in divided]
         number += len(starts(ArrivalSchedule(0.0, *gaps_of("constant", None, "A", index)), own))
     assert abs(number - sum(duration_s * rate for duration_s, rate in changes)) <= len(weights) * (1 + 1e-6)
+
+
+@given(st.integers(1, 5000), st.integers(1, 20), st.floats(0.001, 3))
+def test_no_start_is_due_at_the_end_or_later(rate: int, duration_s: int, step_s: float) -> None:
+    """The plan is a half-open interval: its number of starts is the integral of the rate."""
+    schedule = ArrivalSchedule(0.1, *gaps_of("constant", None, "A", 0))
+    schedule.end_s = 0.1 + duration_s
+    schedule.set_rate(rate, 0.1)
+    now, number = 0.1, 0
+    while now < duration_s + 2:
+        now += step_s
+        number += len(schedule.take_due(now))
+    assert number == rate * duration_s
+    assert schedule.next_s() == math.inf
+    schedule.end_s = math.inf
+    assert schedule.next_s() == pytest.approx(0.1 + duration_s), "if the end moves, starts go on where they were"
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 20), st.floats(0, 200)), min_size=1, max_size=5),
+    st.lists(st.floats(0.001, 0.5), min_size=1, max_size=30),
+)
+def test_a_plan_has_as_many_starts_as_its_integral(stages: list[tuple[float, float]], steps_s: list[float]) -> None:
+    """However irregular the steps of the executor are: what one has missed is made up for until the end."""
+    curve = RateCurve.of([RateStage(duration_s, rate) for duration_s, rate in stages])
+    assert curve.duration_s is not None
+    executor = OpenExecutor({"A": ArrivalLoad(curve, 1)})
+    executor.start(0.0)
+    schedule = ArrivalSchedule(0.0, *gaps_of("constant", None, "A", 0))
+    now, number, waits = 0.0, 0, cycle(steps_s)
+    while (assignment := executor.step(now)) is not None:
+        schedule.end_s = assignment.ends["A"]
+        number += len(schedule.set_rate(assignment.rates["A"], now))
+        now += next(waits)
+    number += len(schedule.set_rate(0.0, now))
+    # A step that is much longer than planned keeps a rate for too long.
+    longest = max(steps_s) * curve.highest
+    assert abs(number - curve.integral(curve.duration_s)) <= 1 + longest
 
 
 def test_a_schedule_does_not_drift() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from obswarm.cluster.master.balancer import Balance, Users, distribute, distribute_rates
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.messages import Assign
-from obswarm.engine import Assignment, RateLimiter, spread
+from obswarm.engine import Assignment, RateLimiter, are_same_ends, spread
 
 _BURST_S = 0.4
 """Seconds of the spawn rate that one step may assign; workers spread them evenly."""
@@ -65,6 +65,8 @@ class Assignments:
         given, missing = self._step(distribute(wanted, weights, present), present, wanted, rate, now)
         limits_before = {incarnation: worker.assigned_limits for incarnation, worker in by_incarnation.items()}
         rates, limits = distribute_rates(assignment.rates, weights, assignment.max_users, limits_before)
+        ends = dict(assignment.ends)
+        lasts_s = {name: max(0.0, end - now) for name, end in ends.items()}
         messages = []
         for incarnation, share in self._rates(missing, weights, rate).items():
             worker, users = by_incarnation[incarnation], given[incarnation]
@@ -73,14 +75,17 @@ class Assignments:
                 worker.assigned_rates,
                 worker.assigned_limits,
             )
-            is_same = users == worker.assigned and has_same_rates
+            is_same = users == worker.assigned and has_same_rates and are_same_ends(ends, worker.assigned_ends)
             if is_same and worker.assign_number and same_rate:
                 continue
             worker.assigned = users
             worker.assigned_rates, worker.assigned_limits = rates[incarnation], limits[incarnation]
+            worker.assigned_ends = ends
             worker.assign_number = self.number
             worker.rate = share
-            messages.append((worker, Assign(self.number, users, share, rates[incarnation], limits[incarnation])))
+            messages.append(
+                (worker, Assign(self.number, users, share, rates[incarnation], limits[incarnation], lasts_s))
+            )
         return messages
 
     def _step(

@@ -41,6 +41,7 @@ class WorkerState:
     assigned: Users = field(default_factory=dict)
     assigned_rates: Rates = field(default_factory=dict)
     assigned_limits: Users = field(default_factory=dict)
+    assigned_ends: Rates = field(default_factory=dict)
     assign_number: int = 0
     rate: float = 0.0
     """Its assigned spawn rate, in users per second."""
@@ -84,7 +85,7 @@ class WorkerState:
 
     def unassign(self) -> None:
         """Remove its users and rates, until the next assignment."""
-        self.assigned, self.assigned_rates, self.assigned_limits = {}, {}, {}
+        self.assigned, self.assigned_rates, self.assigned_limits, self.assigned_ends = {}, {}, {}, {}
 
     def take_delta(self, sequence: int, delta: bytes, into: DeltaSum, now: float) -> None:
         """Merge a delta if it is the next one. Repeated ones are ignored; so is one after a gap, since the worker

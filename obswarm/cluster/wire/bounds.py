@@ -53,16 +53,22 @@ class RunBounds(TableBounds):
             raise OutOfBounds(f"it had {peak:,} users")
         return steps
 
-    def checked_assignment(self, assign: Assign) -> Assignment:
-        """Return the load that a message assigns. Its rates have to be of classes that the run has, and no class may
-        have both a number of users and a rate."""
+    def checked_assignment(self, assign: Assign, now: float) -> Assignment:
+        """Return the load that a message assigns, which arrived at `now` of the monotonic clock. Its rates have to be of
+        classes that the run has, and no class may have both a number of users and a rate."""
         unknown = assign.rates.keys() - self.user_classes if self.user_classes is not None else set()
         if unknown:
             raise OutOfBounds(
                 f"it has a rate of the class {clean_text(min(unknown), 80)}, which is not in the load test"
             )
         try:
-            return Assignment(assign.users, assign.spawn_rate, rates=assign.rates, max_users=assign.max_users)
+            return Assignment(
+                assign.users,
+                assign.spawn_rate,
+                rates=assign.rates,
+                max_users=assign.max_users,
+                ends={name: now + lasts_s for name, lasts_s in assign.lasts_s.items()},
+            )
         except ValueError as error:
             raise OutOfBounds(clean_text(str(error))) from None
 

@@ -16,7 +16,7 @@ import msgpack
 
 from obswarm.bounded_msgpack import Unreadable, unpack
 
-PROTOCOL_VERSION: Final = 8
+PROTOCOL_VERSION: Final = 9
 LARGEST_FRAME_BYTES = 64 * 1024 * 1024
 MAX_DELTA_BYTES = LARGEST_FRAME_BYTES - 16 * 1024 * 1024
 """A Report also contains users and requests in flight."""
@@ -149,6 +149,8 @@ class Assign:
     """Iterations per second by class."""
     max_users: dict[str, int] = field(default_factory=dict)
     """Maximum number of users for these iterations, by class."""
+    lasts_s: dict[str, float] = field(default_factory=dict)
+    """Seconds from now on, by class, after which no iteration is due; a class without has no known end."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,7 +233,7 @@ class Relay:
                     registry.begin(message.with_statistics)
             case Assign() if not self._stopping:
                 try:
-                    self._wanted = self._bounds.checked_assignment(message)
+                    self._wanted = self._bounds.checked_assignment(message, clock.monotonic())
                 except OutOfBounds as error:
                     self.link.refuse_assignment(error)
                 else:

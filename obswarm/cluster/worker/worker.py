@@ -288,7 +288,7 @@ class Worker:
 
     def _assigned(self, message: Assign) -> None:
         try:
-            self._assignment = message.number, self._bounds.checked_assignment(message)
+            self._assignment = message.number, self._bounds.checked_assignment(message, clock.monotonic())
         except OutOfBounds as error:
             self.link.refuse_assignment(error)
         else:

@@ -4,7 +4,7 @@ from obswarm.on_demand import imported_on_demand
 
 with imported_on_demand(__name__):
     # A worker process needs the assignment alone.
-    from obswarm.engine.executor.assignment import Assignment
+    from obswarm.engine.executor.assignment import Assignment, are_same_ends
     from obswarm.engine.executor.closed import ClosedExecutor
     from obswarm.engine.executor.combined import CombinedExecutor
     from obswarm.engine.executor.executor import PLAN_END, Executor, ExecutorState, SetLoad
@@ -26,4 +26,5 @@ __all__ = [
     "ScenarioExecutor",
     "ScenarioPlan",
     "SetLoad",
+    "are_same_ends",
 ]

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+_SAME_END_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +16,8 @@ class Assignment:
     that spreads users by itself starts no more than that. The executor's next step is due after `wait_s` seconds.
     `settled`: the load reaches its target with this assignment. Raises ValueError for a rate
     that is negative, infinite or not a number, and for a class with both users and a rate. `max_users` is the maximum
-    number of users for the iterations of a class with a rate.
+    number of users for the iterations of a class with a rate, `ends` the time of the monotonic clock from which on no
+    iteration of a class is due, whatever its rate; a class without one has no known end.
     """
 
     users: Mapping[str, int]
@@ -23,6 +26,7 @@ class Assignment:
     settled: bool = False
     rates: Mapping[str, float] = field(default_factory=dict)
     max_users: Mapping[str, int] = field(default_factory=dict)
+    ends: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, rate in self.rates.items():
@@ -42,5 +46,15 @@ class Assignment:
         return any(self.rates.values())
 
     def is_same_load(self, other: "Assignment") -> bool:
-        """Whether another assignment has the same users, rates and limits."""
-        return self.users == other.users and self.rates == other.rates and self.max_users == other.max_users
+        """Whether another assignment has the same users, rates, limits and ends."""
+        has_same_numbers = self.users == other.users and self.max_users == other.max_users
+        return has_same_numbers and self.rates == other.rates and are_same_ends(self.ends, other.ends)
+
+    def ending_by(self, end: float) -> "Assignment":
+        """Return this assignment with no iteration due from `end` on, if that is earlier than its own ends."""
+        return replace(self, ends={name: min(end, self.ends.get(name, math.inf)) for name in self.rates})
+
+
+def are_same_ends(ends: Mapping[str, float], others: Mapping[str, float]) -> bool:
+    """Whether ends are the same, apart from rounding and the time that a message takes."""
+    return ends.keys() == others.keys() and all(abs(end - others[name]) < _SAME_END_S for name, end in ends.items())

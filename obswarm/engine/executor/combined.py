@@ -83,6 +83,7 @@ class CombinedExecutor:
             any(part.settled for part in parts) and self.settled,
             rates=dict.fromkeys(self._open.target, 0.0) if opened is None else opened.rates,
             max_users={} if opened is None else opened.max_users,
+            ends={} if opened is None else opened.ends,
         )
 
     def may_want_more(self, now: float) -> bool:

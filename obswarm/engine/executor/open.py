@@ -10,6 +10,7 @@ from obswarm.engine.executor.rate_curve import RateOverTime
 from obswarm.engine.schedule import LoadSchedule
 
 _STEP_S = 0.1
+_SHORTEST_STEP_S = 0.01
 _CORRECTED_OVER_S = 1.0
 _SAME = 1e-9
 """Rates that differ by this share are the same: a constant rate is not assigned again because of rounding."""
@@ -132,19 +133,34 @@ class OpenExecutor:
         has_settled = self.settled and self._settled_step != step
         if has_settled:
             self._settled_step = step
-        return self._assignment(has_settled)
+        return self._assignment(has_settled, self._ends())
 
     def _rate(self, name: str, curve: RateOverTime, elapsed_s: float) -> float:
-        mean = (curve.integral(elapsed_s + _STEP_S) - curve.integral(elapsed_s)) / _STEP_S
-        left_s = _CORRECTED_OVER_S
+        step_s, left_s = _STEP_S, _CORRECTED_OVER_S
         if curve.duration_s is not None:
-            left_s = min(left_s, max(curve.duration_s - elapsed_s, _STEP_S))
+            # Nothing is due after the end, so the last step makes up for all that is missing.
+            until_end_s = max(curve.duration_s - elapsed_s, _SHORTEST_STEP_S)
+            step_s, left_s = min(step_s, until_end_s), min(left_s, until_end_s)
+        mean = (curve.integral(elapsed_s + step_s) - curve.integral(elapsed_s)) / step_s
         rate = max(0.0, mean + self._missing[name] / left_s)
         present = curve.at(elapsed_s)
         return present if abs(rate - present) <= present * _SAME else rate
 
-    def _assignment(self, has_settled: bool) -> Assignment:
-        return Assignment({}, 1.0, _STEP_S, has_settled, rates=dict(self._rates), max_users=dict(self._max_users))
+    def _ends(self) -> dict[str, float]:
+        """Return when the last iteration of each class is due, as far as that is known."""
+        if self._frozen is None:
+            return {
+                name: self._started + curve.duration_s
+                for name, curve in self._curves.items()
+                if curve.duration_s is not None
+            }
+        duration_s = self.duration_s
+        if duration_s is None:
+            return {}
+        return dict.fromkeys(self._curves, (self._began if self.holding else self._started) + duration_s)
+
+    def _assignment(self, has_settled: bool, ends: Mapping[str, float]) -> Assignment:
+        return Assignment({}, 1.0, _STEP_S, has_settled, dict(self._rates), dict(self._max_users), ends)
 
     def may_want_more(self, now: float) -> bool:
         """As Executor.may_want_more."""

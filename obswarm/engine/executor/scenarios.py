@@ -51,6 +51,8 @@ class _Part:
         assignment = None if is_due or self.plan.is_done() else self.executor.step(now)
         if assignment is None:
             self.state = ScenarioState.OVER
+        elif assignment.rates and run_time_s is not None and not self.executor.holding:
+            return assignment.ending_by(now - self.executor.elapsed(now) + run_time_s)
         return assignment
 
 
@@ -163,6 +165,7 @@ class ScenarioExecutor:
         users: dict[str, int] = {}
         rates: dict[str, float] = {}
         max_users: dict[str, int] = {}
+        ends: dict[str, float] = {}
         wait_s, has_settled, spawn_rate = _STEP_S, False, 0.0
         for part in self._parts:
             assignment = part.step(now) if part.is_running else None
@@ -176,6 +179,7 @@ class ScenarioExecutor:
             users.update(assignment.users)
             rates.update(assignment.rates)
             max_users.update(assignment.max_users)
+            ends.update(assignment.ends)
             wait_s = min(wait_s, assignment.wait_s)
             has_settled = has_settled or assignment.settled
             if assignment.users:
@@ -183,7 +187,7 @@ class ScenarioExecutor:
         if all(part.state is ScenarioState.OVER for part in self._parts):
             return None
         self._spawn_rate = spawn_rate or self._spawn_rate
-        return Assignment(users, self._spawn_rate, wait_s, has_settled and self.settled, rates, max_users)
+        return Assignment(users, self._spawn_rate, wait_s, has_settled and self.settled, rates, max_users, ends)
 
     def _start_when_due(self, part: _Part, now: float) -> None:
         if self._is_scaled:
