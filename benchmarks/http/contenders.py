@@ -1,5 +1,6 @@
 """Who competes, how each is started, and what is read off each while it runs."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -116,8 +117,10 @@ class _Running:
     def __init__(self, contender: Contender, server: Nginx, url: str, users: int, seconds: int, core: int) -> None:
         self._server = server
         command = ["taskset", "-c", str(core), *contender.command(url, users, seconds)]
+        # In requests these overrule a session's `verify = False`, so that no request to the test's server would succeed.
+        environment = {name: value for name, value in os.environ.items() if not name.endswith("_CA_BUNDLE")}
         self._process = subprocess.Popen(
-            command, cwd=USERS_FILE.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command, cwd=USERS_FILE.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         self._watched = psutil.Process(self._process.pid)
 
