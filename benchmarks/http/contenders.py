@@ -117,7 +117,7 @@ class _Running:
     def __init__(self, contender: Contender, server: Nginx, url: str, users: int, seconds: int, core: int) -> None:
         self._server = server
         command = ["taskset", "-c", str(core), *contender.command(url, users, seconds)]
-        # In requests these overrule a session's `verify = False`, so that no request to the test's server would succeed.
+        # In requests these overrule a session's `verify = False`, and each request to the server would fail.
         environment = {name: value for name, value in os.environ.items() if not name.endswith("_CA_BUNDLE")}
         self._process = subprocess.Popen(
             command, cwd=USERS_FILE.parent, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

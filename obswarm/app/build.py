@@ -106,7 +106,7 @@ def build_run(
     plan: RunPlan,
     make_display: MakeDisplay,
     *,
-    finder: LimitFinder | None = None,
+    finder: "LimitFinder | None" = None,
     session: ServedSession | None = None,
 ) -> RunSession:
     """Build a run whose users are on this machine. `finder` decides the loads of a search; `session` is that of a

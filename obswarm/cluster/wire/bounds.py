@@ -54,8 +54,8 @@ class RunBounds(TableBounds):
         return steps
 
     def checked_assignment(self, assign: Assign, now: float) -> Assignment:
-        """Return the load that a message assigns, which arrived at `now` of the monotonic clock. Its rates have to be of
-        classes that the run has, and no class may have both a number of users and a rate."""
+        """Return the load that a message assigns, which arrived at `now` of the monotonic clock. Its rates have to be
+        of classes that the run has, and no class may have both a number of users and a rate."""
         unknown = assign.rates.keys() - self.user_classes if self.user_classes is not None else set()
         if unknown:
             raise OutOfBounds(
