@@ -11,7 +11,7 @@ from obswarm import __version__
 from obswarm.app import exit_codes
 from obswarm.cli.commands import COMMANDS, RootCommand
 from obswarm.cli.file_values import FileValues
-from obswarm.cli.process import run_process
+from obswarm.cli.process import command_process
 from obswarm.errors import ObswarmError
 from obswarm.streams import echo_error, echo_lines
 
@@ -32,27 +32,23 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command; the entry point of the package."""
-    run_process(_called)
+    with command_process() as process:
+        try:
+            line = sys.argv[1:]
+            row = COMMANDS.get(line[0]) if line else None
+            if row is not None and row.runs_load_tests:
+                # Other commands need no options of Locust.
+                from obswarm.cli.locust_line import translated
 
+                line = translated(line, cli.commands)
+            process.code = cli.main(line, prog_name="obswarm", standalone_mode=False)
+        except (ObswarmError, click.ClickException) as error:
+            from obswarm.cli.places import with_origin
 
-def _called() -> object:
-    """Call the command that the command line names, and return its exit code."""
-    try:
-        line = sys.argv[1:]
-        row = COMMANDS.get(line[0]) if line else None
-        if row is not None and row.runs_load_tests:
-            # Other commands need no options of Locust.
-            from obswarm.cli.locust_line import translated
-
-            line = translated(line, cli.commands)
-        return cli.main(line, prog_name="obswarm", standalone_mode=False)
-    except (ObswarmError, click.ClickException) as error:
-        from obswarm.cli.places import with_origin
-
-        _show(with_origin(error, _values.context))
-        return exit_codes.USAGE
-    except click.Abort:
-        return exit_codes.INTERRUPTED
+            _show(with_origin(error, _values.context))
+            process.code = exit_codes.USAGE
+        except click.Abort:
+            process.code = exit_codes.INTERRUPTED
 
 
 def _show(error: Exception) -> None:

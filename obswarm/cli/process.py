@@ -2,8 +2,8 @@
 which worker processes do not need."""
 
 import sys
-from collections.abc import Callable
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from obswarm import open_files
 from obswarm.app import exit_codes
@@ -13,26 +13,34 @@ from obswarm.streams import discard, echo_error, open_standard_streams
 from obswarm.temporary import remove_abandoned
 
 
-def run_process(command: Callable[[], object]) -> NoReturn:
-    """Call the command, and end the process with the exit code that it returns, 0 if that is no number."""
+class CommandProcess:
+    """The process of one command; `code` is what the command returns: its exit code, 0 if that is no number."""
+
+    code: object = None
+
+
+@contextmanager
+def command_process() -> Iterator[CommandProcess]:
+    """Set the process up for a command, which the block calls. The end of the block ends the process with its code."""
     open_standard_streams()
     escape_tracebacks()
     open_files.raise_soft_limit()
     # They may contain secrets of a run.
     remove_abandoned()
+    process = CommandProcess()
     try:
-        code = command()
+        yield process
     except ObswarmError as error:
         echo_error(error)
-        code = exit_codes.USAGE
+        process.code = exit_codes.USAGE
     except BrokenPipeError:
         # `obswarm runs list | head`: the reader of the output has closed it.
         discard(sys.stdout)
-        code = exit_codes.OK
+        process.code = exit_codes.OK
     except OSError as error:
         # A full disk, or standard output on one.
         where = f"{error.filename}: " if error.filename else ""
         echo_error(f"{where}{reason_of(error)}.")
         discard(sys.stdout)
-        code = exit_codes.USAGE
-    sys.exit(code if isinstance(code, int) else exit_codes.OK)
+        process.code = exit_codes.USAGE
+    sys.exit(process.code if isinstance(process.code, int) else exit_codes.OK)

@@ -13,7 +13,7 @@ import sys
 import gevent
 
 from obswarm.app import exit_codes
-from obswarm.cli.process import run_process
+from obswarm.cli.process import command_process
 from obswarm.cluster import Identity, RecordFormatter, Worker, end_with_parent, new_identity
 from obswarm.errors import ObswarmError
 
@@ -31,7 +31,8 @@ def main() -> None:
     parser.add_argument("--incarnation", required=True, help="Id of this process, which the parent has chosen.")
     parser.add_argument("--share", type=float, required=True, help="Share of this machine's CPUs for this process.")
     given = parser.parse_args(sys.argv[2:])
-    run_process(lambda: _run(given.endpoint, given.incarnation, given.share))
+    with command_process() as process:
+        process.code = _run(given.endpoint, given.incarnation, given.share)
 
 
 def _run(endpoint: str, incarnation: str, share: float) -> int:
