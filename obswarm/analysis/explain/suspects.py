@@ -32,7 +32,11 @@ _MORE = 1.5
 _FILLING = 0.25
 """Share of a resource that is used up, from which those who wait in a component below are what fills it."""
 _NORMAL_95 = 1.645
+"""Standard deviations within which 90 % of a normal distribution are."""
 _PROBABLY = 0.43
+"""Standard deviations by which one moment has to be later, so that it is later at odds of two to one."""
+_ROUNDS = 10
+"""Suspects that are left out one after the other; those behind them are in the order of their strength."""
 _TOLERANCE_S = 4.0
 """By which the clocks of two targets may differ: each by 2 s."""
 
@@ -126,7 +130,9 @@ def _next_best(
     by_component = {each.component: each for each in every}
     left = list(strong)
     found: list[Suspect] = []
-    while left:
+    for _ in range(_ROUNDS):
+        if not left:
+            break
         round_causes, _ = _judged(left, waiting)
         found += sorted(round_causes, key=lambda each: -each.strength)
         left = [each for each in left if all(each.component != other.component for other in round_causes)]
