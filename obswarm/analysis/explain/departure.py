@@ -96,7 +96,7 @@ class Reference:
         self._last = sum(1 for time_s in timeline.times_s if time_s < latest_s(broken))
         self._loads: dict[float, tuple[tuple[Values, Values], tuple[Values, Values]]] = {}
         latency = array("d", (math.log(value) if value > 0 else math.nan for value in timeline.p95_s))
-        self._latency = _ranks(_means(filled(self.residual(latency, 0.0) if self.is_usable else latency), self._points))
+        self._latency = ranks(_means(filled(self.residual(latency, 0.0) if self.is_usable else latency), self._points))
 
     @property
     def is_usable(self) -> bool:
@@ -226,7 +226,7 @@ class Reference:
     def _correlation(self, rest: Sequence[float]) -> tuple[float, float]:
         """Return the strongest correlation with the latency, and the seconds by which the series is earlier then."""
         size = self._points
-        one, other = _ranks(_means(rest, size)), self._latency
+        one, other = ranks(_means(rest, size)), self._latency
         most = round(_MAX_LAG_S / self.timeline.step_s / size)
         best = 0.0, 0
         for lag in sorted(range(-most, most + 1), key=abs):
@@ -264,19 +264,20 @@ def _means(values: Sequence[float], size: int) -> list[float]:
     return [sum(part) / len(part) for begin in range(0, len(values), size) for part in [values[begin : begin + size]]]
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Return the rank of each value, so that correlations do not depend on a few large ones (Spearman)."""
+def ranks(values: Sequence[float]) -> list[float]:
+    """Return the rank of each value, equal ones their mean rank, so that correlations do not depend on a few large ones
+    (Spearman)."""
     order = sorted(range(len(values)), key=values.__getitem__)
-    ranks = [0.0] * len(values)
+    found = [0.0] * len(values)
     begin = 0
     while begin < len(order):
         end = begin
         while end < len(order) and values[order[end]] == values[order[begin]]:
             end += 1
-        for place in range(begin, end):
-            ranks[order[place]] = (begin + end - 1) / 2
+        for place in order[begin:end]:
+            found[place] = (begin + end - 1) / 2
         begin = end
-    return ranks
+    return found
 
 
 def pearson(one: Sequence[float], other: Sequence[float]) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from statistics import StatisticsError, correlation
 
+from obswarm.analysis.explain.departure import ranks
 from obswarm.analysis.explain.onset import filled
 from obswarm.analysis.explain.symptom import Symptom, around
 from obswarm.analysis.explain.timeline import EndpointTimeline, Timeline
@@ -63,7 +64,7 @@ def _endpoint_of(timeline: Timeline, key: MetricKey) -> tuple[EndpointKey | None
         in_requests = _means(_time_in(series), max(1, round(_WINDOW_S / timeline.step_s)))
         try:
             together = correlation(
-                _ranks([values[step] for step in known]), _ranks([in_requests[step] for step in known])
+                ranks([values[step] for step in known]), ranks([in_requests[step] for step in known])
             )
         except StatisticsError:
             # Too few values, or constant ones.
@@ -83,18 +84,3 @@ def _means(values: Sequence[float], window: int) -> list[float]:
     """Return the mean of the last `window` values at each step."""
     sums = [0.0, *accumulate(values)]
     return [(sums[end] - sums[max(0, end - window)]) / min(end, window) for end in range(1, len(sums))]
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    """Return the ranks of the values; equal ones have the mean of theirs."""
-    order = sorted(range(len(values)), key=lambda at: values[at])
-    ranks = [0.0] * len(values)
-    begin = 0
-    while begin < len(order):
-        end = begin
-        while end < len(order) and values[order[end]] == values[order[begin]]:
-            end += 1
-        for at in order[begin:end]:
-            ranks[at] = (begin + end - 1) / 2
-        begin = end
-    return ranks
