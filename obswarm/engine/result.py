@@ -83,9 +83,9 @@ class RunResult:
     explanation: str = ""
     """What saturated first, as a sentence; empty if the run did not break, or if that is not known."""
     feeds: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    """Of each feed by name: `rows` in it, and how many were `handed_out` and are `unused`."""
+    """Numbers of rows by name of the feed: `rows` in it, `handed_out` and `unused` ones."""
     limit: Mapping[str, Any] = field(default_factory=dict)
-    """What a search for the limit has found, as in JSON; empty for a run that is none."""
+    """Result of a search for the limit, as in JSON; empty for other runs."""
 
     @property
     def requests_made(self) -> int:

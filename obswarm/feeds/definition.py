@@ -1,4 +1,4 @@
-"""What a load test declares of a feed."""
+"""The definition of a feed in a load test."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

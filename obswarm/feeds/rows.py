@@ -37,7 +37,7 @@ class RowReader(Protocol):
 
     @property
     def identity(self) -> list[Any]:
-        """What a later process compares to find out whether the rows are still the same."""
+        """Values that identify the rows: a later process compares them to detect that the rows have changed."""
 
     def read(self, numbers: Sequence[int]) -> list[Any]:
         """Return the rows of these numbers, in this order. Raises ObswarmError if the file cannot be read any more."""

@@ -1,4 +1,4 @@
-"""Who reaches a release: Services, network policies, and an Ingress."""
+"""Network access to a release: Services, network policies, and an Ingress."""
 
 from collections.abc import Iterator
 from typing import Any

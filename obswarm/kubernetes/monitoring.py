@@ -1,4 +1,4 @@
-"""What the Prometheus Operator and Grafana's sidecar read: monitors, rules, dashboards."""
+"""Objects for the Prometheus Operator and Grafana's sidecar: monitors, rules, dashboards."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""How many workers there are, and how many of them may be taken at once."""
+"""Autoscaling of workers, and their disruption budget."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a release keeps: its secrets, its load tests, and the volume of its master."""
+"""Secrets, load tests, and the volume of the master."""
 
 import base64
 import secrets

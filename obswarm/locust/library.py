@@ -52,7 +52,7 @@ _NO_RUN = 1
 """Exit code for workers that never started: nothing of them can be lost."""
 
 _WORKERS_ARE_BACK_S = 10.0
-"""For how long those of the last run are waited for; they usually need half a second."""
+"""Longest wait for the workers of the last run; they usually need half a second."""
 
 
 @runtime_checkable
@@ -71,7 +71,7 @@ class _ProgramRunner(SteeringRunner):
 
     _run: PresentRun
     result: RunResult | None = None
-    """Of the last run that has ended."""
+    """Result of the last run that has ended."""
     shape_greenlet: gevent.Greenlet | None = None
     """The run that follows the environment's shape, if there is one."""
     _present: gevent.Greenlet | None = None

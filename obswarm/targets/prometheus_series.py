@@ -13,9 +13,9 @@ from obswarm.targets.source import Target
 from obswarm.units import format_limit
 
 _MAX_POINTS = 10_000
-"""Of a series; a Prometheus refuses more than 11,000."""
+"""Maximum of a series; Prometheus refuses more than 11,000."""
 _MAX_VALUES = 400_000
-"""Of a response, which is about 10 MB then."""
+"""Maximum of a response, which then has about 10 MB."""
 _OWN_LABELS = ("__name__", "job", "kind")
 
 

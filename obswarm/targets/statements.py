@@ -21,7 +21,7 @@ MOST = 10
 _LONGEST_TEXT = 120
 _PAUSE_S = 10.0
 _LEAST_SHARE = 0.02
-"""Of the time of all statements at that moment."""
+"""Smallest share of the time of all statements from which a statement is observed."""
 
 
 @dataclass(frozen=True, slots=True)

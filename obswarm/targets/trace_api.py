@@ -14,9 +14,9 @@ from obswarm.targets.traces import FoundTrace, NotTraces, Trace, found_by_tempo,
 
 _TIMEOUT_S = 5.0
 _TOTAL_TIMEOUT_S = 10.0
-"""Of one request."""
+"""Timeout of one request."""
 DEADLINE_S = 40.0
-"""Of all requests together."""
+"""Timeout of all requests together."""
 _MAX_RESPONSE_BYTES = 32 * 1024 * 1024
 _SEARCHED = 100
 """Traces that a search returns at most."""
@@ -32,7 +32,7 @@ class TraceApi:
         self._api = ApiTarget(url, ApiAccess(), lambda name: "")
         self._session = ApiSession(_MAX_RESPONSE_BYTES, _TOTAL_TIMEOUT_S)
         self._services: list[str] | None = None
-        """Of a Jaeger."""
+        """The services of a Jaeger; None for a Tempo."""
         self._is_tempo = False
 
     @property

@@ -30,7 +30,7 @@ from obswarm.json_text import to_json
 from obswarm.units import format_bytes, format_duration
 
 _TIMEOUT_S = 15.0
-"""Of connecting, and of each wait for a piece of an answer."""
+"""Timeout of connecting, and of each read."""
 
 _LONGEST_ANSWER_S = 60.0
 LARGEST_ANSWER_BYTES = 64 * 1024 * 1024
@@ -39,7 +39,7 @@ _COMMAND_TIMEOUT_S = 300.0
 LONGEST_WATCH_S = 60.0
 _EVERY_S = 1.0
 _MOST_CHARACTERS = 60_000
-"""Of an answer: an assistant has to read it."""
+"""Longest answer, as an assistant has to read all of it."""
 _MOST_ENDPOINTS = 20
 _MOST_ERRORS = 20
 _API = "/api/v1"

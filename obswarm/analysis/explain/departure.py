@@ -1,9 +1,9 @@
-"""Where a series leaves the course that the load gives it. Pure functions.
+"""Departures of a series from the values that are expected at the present load. Pure functions.
 
-What merely follows the load is taken out: the values of the time before the run broke are a straight line of the load,
-once of the requests per second and once of the load that was asked for (users, or iterations per second), by least
-squares. A departure upwards is above both lines, one
-downwards below the level of that time. Rates and means over a window are compared with the load of the same window.
+The part that follows the load is removed: two straight lines are fitted by least squares to the values before the run
+broke, one over the requests per second and one over the target of the load (users, or iterations per second). A
+departure upwards is above both lines, one downwards below the level before the run broke. Rates and means over a window
+are compared with the load of the same window.
 """
 
 import math

@@ -27,7 +27,7 @@ from obswarm.targets import statement_of
 from obswarm.units import rounded
 
 Section = tuple[str, list[str]]
-"""Its heading, and its sentences."""
+"""A heading, and the sentences below it."""
 
 
 def sections(found: Explanation) -> list[Section]:

@@ -16,7 +16,7 @@ _MIN_REQUESTS = 20
 _MORE = 1.3
 """Factor of an endpoint's requests, relative to the load, from which they are more than before."""
 _LEAST_SHARE = 0.005
-"""Of all requests: rarer ones are not noticed."""
+"""Smallest share of all requests; endpoints with fewer are ignored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ _FULL = 0.98
 _LATER_S = 10.0
 """Seconds after the symptom in which the strength of a finding falls to 1/e."""
 _HARMLESS_S = 30.0
-"""What began longer ago than that before the symptom is less likely to be its cause: 1/e for each further time."""
+"""A finding that began longer before the symptom than this is less likely to be its cause: its strength falls to 1/e
+with each further period of this length."""
 _STEADY_S = 5.0
 """The same for a limit that was reached under a constant load: queues fill within seconds."""
 WINDOW_SHARE = 1 / 3

@@ -29,7 +29,7 @@ _CORRELATED = 0.8
 """Largest autocorrelation of noise that is assumed."""
 _HALF = 7
 _MEDIAN_BIAS = 0.08
-"""By which the autocorrelation around a running median of 15 is too low."""
+"""Bias of the autocorrelation around a running median of 15, which is too low by this."""
 _MIN_NOISE = 0.02
 """Smallest noise, as a share of the range of the values: counts and rounded values have none."""
 _RAMPS = (1, 2, 5, 10, 15, 20, 30, 45, 60)

@@ -104,7 +104,7 @@ def fit_scalability(levels: Sequence[tuple[float, float]]) -> Scalability | str:
         return "throughput does not follow the number of users"
     error = math.sqrt(fmean((rps / _throughput(law, users) - 1) ** 2 for users, rps in levels))
     if error > _WORST_ERROR:
-        return f"throughput has another course, and differs from the law's by {error:.0%} on average"
+        return f"throughput does not follow the law, but differs from it by {error:.0%} on average"
     peak_users, peak_rps, no_peak = _peak(law, sampled, levels)
     limits = [rate / serial for rate, serial, _ in sampled if serial > 0]
     return Scalability(

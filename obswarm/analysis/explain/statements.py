@@ -19,7 +19,7 @@ _MORE = 1.5
 _LEAST_S = 0.02
 """Seconds per second by which the time of a statement has to rise."""
 _WINDOW_S = 15.0
-"""Over which the time of statements is a mean."""
+"""Window of the mean of a statement's time."""
 _TOGETHER = 0.7
 """Rank correlation from which an endpoint is named."""
 

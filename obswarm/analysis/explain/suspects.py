@@ -23,8 +23,9 @@ be seen."""
 _WEAK = 0.5
 """Factor of the strength of findings that cannot be a cause by themselves."""
 _COMPARABLE = 0.45
+"""A component whose strength is less than this share of another's is not the cause of that."""
 _USED_UP = 0.6
-"""What is much weaker does not explain what is strong."""
+"""Factor of the strength of a component whose strongest finding is a resource that is used up, in that comparison."""
 _CPU_LAYERS = ("network", "process", "machine")
 """Layers that run short of CPU, or seem slow, when a component above computes more."""
 _MORE = 1.5
@@ -38,7 +39,7 @@ _PROBABLY = 0.43
 _ROUNDS = 10
 """Suspects that are left out one after the other; those behind them are in the order of their strength."""
 _TOLERANCE_S = 4.0
-"""By which the clocks of two targets may differ: each by 2 s."""
+"""Largest assumed difference between the clocks of two targets, each of which may be off by 2 s."""
 
 Role = Literal["cause", "consequence", "unclear"]
 

@@ -17,7 +17,7 @@ _FAILING = 0.01
 _PLATEAU = math.log(1.5)
 _PLATEAU_S = 5.0
 _MUCH_WORSE = math.log(3.0)
-"""What is twice as slow for some seconds, then much slower, broke at the second moment."""
+"""A latency that doubles for some seconds and then rises by this factor: the second rise is the onset."""
 _LEAST_NOISE = 0.1
 """Smallest noise of the logarithm of a latency, and of the square root of a share, that is assumed."""
 _LEAST_NOISE_OF_SHARES = 0.02

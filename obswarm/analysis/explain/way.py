@@ -24,14 +24,14 @@ METRIC = TargetMetric(
     part="network",
     next="the network between both: ping, retransmissions (ss -ti), a proxy; a connection for each statement",
 )
-"""What is calculated here, as if an exporter had it; the window is that of the metrics behind it."""
+"""The calculated metric, in the form of an exporter's; it has the window of the metrics from which it is made."""
 _WAITING = "waiting for the database"
 _EXECUTING = "statements executing"
 _STATEMENTS = "queries"
 _CLOCKS_S = 4.0
-"""By which clocks of two targets may differ: each by 2 s."""
+"""Largest assumed difference between the clocks of two targets, each of which may be off by 2 s."""
 _BETTER = 0.005
-"""By which a correlation has to be larger, so that clocks are taken to differ."""
+"""Smallest gain of correlation from which the clocks are assumed to differ."""
 
 
 @dataclass(frozen=True, slots=True)

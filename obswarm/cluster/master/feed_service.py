@@ -31,7 +31,7 @@ class FeedService:
         self._send = send
         self._orphan_timeout_s = orphan_timeout_s
         self._gone: dict[str, str] = {}
-        """What became of the rows of processes that are gone, by their name."""
+        """What happened to the rows of processes that have left, by name of the process."""
         if server:
             messages.register(MESSAGE, self.received, False)
 

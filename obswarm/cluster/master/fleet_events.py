@@ -15,7 +15,7 @@ from obswarm.engine import HealthMonitor, tell_saturation, tell_usage
 logger = logging.getLogger(__name__)
 
 _MOST_REPORTS = 1_000
-"""Of a worker, in an interval."""
+"""Maximum for a worker in an interval."""
 
 
 class FleetEvents:

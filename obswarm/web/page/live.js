@@ -167,7 +167,7 @@ export class Live {
       keep(this.#queue, data, MOST_QUEUED);
       return;
     }
-    // Of a run that the state has not told of yet, everything is asked for when it does.
+    // A run that is not in the state yet: its history is requested as soon as it is.
     if (this.status && data.run_id !== this.status.run_id) return;
     this.history.add(data.point);
     this.total = data.total;

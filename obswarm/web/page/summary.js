@@ -1,4 +1,4 @@
-// What is above all views: the state, the key figures, and what has to be said at once.
+// The head of all views: state, key figures, and warnings.
 
 import { clock, counted, fill, format, h, moment, setText } from "./dom.js";
 import { isLink } from "./view_runs.js";

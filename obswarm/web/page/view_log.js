@@ -1,4 +1,4 @@
-// The log of the server's process, as far as it is kept.
+// The latest lines of the server's log.
 
 import { fill, h, moment } from "./dom.js";
 

@@ -156,7 +156,7 @@ _DOWNLOAD = Parameter("download", bool, False, "Send the response as a file to s
 _COMMAND = (409,)
 _STORED = (404, 409)
 _EVALUATED = (404, 409, 503)
-"""Of operations that evaluate stored runs in a process."""
+"""Error statuses of operations that evaluate stored runs in a process."""
 
 CSV_TABLES = ("stats", "failures", "exceptions", "stats_history")
 
