@@ -39,6 +39,7 @@ class Page:
         self.environment: Environment | None = None
         """The load test's environment, once it is imported."""
         self.web_ui = WebUI(self.make_application)
+        self.service.describe_panels(lambda: self.web_ui.template_args)
         if config.cluster.workers == 0:
             # It takes tens of milliseconds, for which users of this process would have to wait.
             self.import_application()

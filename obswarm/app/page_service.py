@@ -1,7 +1,8 @@
 """PageService: the state and the commands of a process's runs, for the page and the API; implements TestService."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 from urllib.parse import urlencode
 
 import gevent
@@ -35,6 +36,7 @@ from obswarm.web.rest.documents import (
 )
 from obswarm.web.rest.events import EventStreams
 from obswarm.web.rest.live import LiveRun
+from obswarm.web.rest.panels import Panels, panels_of
 from obswarm.web.rest.requests import ChangeLoad, Start
 from obswarm.web.rest.service import NotPossible
 
@@ -68,6 +70,7 @@ class PageService(StoredRunsReader):
         self._result: RunResult | None = None
         self._exit_code: int | None = None
         self._error: str | None = None
+        self._template_args: Callable[[], Mapping[str, Any]] = dict
         self.streams = EventStreams(self.status)
         self.live = LiveRun(self.streams, self.requirements)
 
@@ -238,6 +241,13 @@ class PageService(StoredRunsReader):
         if self._loaded is None:
             raise NotPossible("The load test is not imported yet.")
         return loadtest_document(self._loaded, self._config)
+
+    def panels(self) -> Panels:
+        return panels_of(self._template_args())
+
+    def describe_panels(self, template_args: Callable[[], Mapping[str, Any]]) -> None:
+        """Have `template_args` return what describes the panels of the load test."""
+        self._template_args = template_args
 
     def requirements(self, snapshot: Snapshot) -> list[RequirementRow]:
         required = [] if self._guards is None else self._guards.requirements

@@ -21,6 +21,8 @@ from tests.support import patience
 from tests.support.patience import HANG_S
 
 _LOADTEST = """
+import json
+from flask import request
 from obswarm import User, constant, events, task
 
 @events.init_command_line_parser.add_listener
@@ -36,6 +38,17 @@ inits = []
 def init(environment, runner, web_ui, **_):
     inits.append(runner)
     runner.register_message("greeting", lambda environment, msg: None)
+
+    web_ui.template_args["extended_tabs"] = [{"key": "sizes", "title": "Sizes"}]
+    web_ui.template_args["extended_tables"] = [{"key": "sizes", "structure": [{"key": "name", "title": "Name"}]}]
+    web_ui.template_args["extended_csv_files"] = [{"href": "/sizes/csv", "title": "sizes"}, {"href": "//evil.example/"}]
+
+    @web_ui.app.after_request
+    def with_sizes(response):
+        if request.path == "/stats/requests":
+            sizes = [{"key": "sizes", "data": [{"name": "/read"}]}]
+            response.set_data(json.dumps({**response.json, "extended_stats": sizes}))
+        return response
 
     @web_ui.app.route("/inits")
     def number():
@@ -131,6 +144,12 @@ def test_one_run_after_the_other(session: WebSession) -> None:
     with served(session) as call:
         assert call("/inits") == {"inits": 1, "same": True, "state": "ready", "options": ["demo", 3, False]}
         assert [each["name"] for each in call("/api/v1/loadtest")["user_classes"]] == ["Visitor", "Admin"]
+        columns = [{"key": "name", "title": "Name"}]
+        assert call("/api/v1/panels") == {
+            "panels": [{"key": "sizes", "title": "Sizes", "columns": columns}],
+            "files": [{"href": "/sizes/csv", "title": "sizes"}],
+        }
+        assert call("/stats/requests")["extended_stats"] == [{"key": "sizes", "data": [{"name": "/read"}]}]
         options = {each["name"]: each for each in call("/api/v1/loadtest")["options"]}
         assert (options["account"]["choices"], options["size"]["type"]) == (["demo", "paid"], "integer")
         assert (options["pin"]["secret"], options["pin"]["default"], options["deep"]["type"]) == (True, None, "flag")

@@ -19,7 +19,19 @@ from tests.support.page_server import StubMaster
 
 TIMEOUT_MS = 60_000
 """For a state to come about; a busy machine is the normal case."""
-VIEWS = ("start", "charts", "endpoints", "failures", "exceptions", "workers", "guards", "classes", "log", "runs")
+VIEWS = (
+    "start",
+    "charts",
+    "endpoints",
+    "failures",
+    "exceptions",
+    "workers",
+    "guards",
+    "classes",
+    "panels",
+    "log",
+    "runs",
+)
 CHECKS: dict[str, Callable[[Browser], None]] = {}
 
 
@@ -305,6 +317,25 @@ def metrics_of_the_load_test_have_charts(browser: Browser) -> None:
         expect(chart.locator("canvas")).to_have_attribute("aria-label", re.compile("last 2[0-9]"))
         master.tick()
         expect(chart).to_contain_text("tier=gold")
+
+
+@check
+def panels_of_the_load_test_are_shown(browser: Browser) -> None:
+    with serving() as master, opened(browser, master, "charts") as page:
+        page.get_by_role("link", name="Panels").click()
+        rows = page.get_by_role("table", name="Lengths").locator("tbody tr")
+        expect(rows).to_have_count(2)
+        expect(rows.nth(0)).to_contain_text("/a </td><script>")
+        expect(rows.nth(0)).to_contain_text("12,345.679")
+        expect(rows.nth(1)).to_contain_text("–")
+        expect(page.get_by_role("link", name="lengths (CSV)")).to_have_attribute("href", "/lengths/csv")
+        document = master.document
+        master.document = lambda path, query: (  # type: ignore[method-assign]
+            {"panels": [], "files": []} if path == "/panels" else document(path, query)
+        )
+        master.boot = "boot2"
+        master.send_state()
+        expect(page.get_by_role("link", name="Panels")).to_be_hidden()
 
 
 @check

@@ -249,6 +249,11 @@ class StubMaster:
                 ]
             },
             "/loadtest": self.loadtest,
+            "/stats/requests": {"extended_stats": [{"key": "lengths", "data": [{"name": f"/a {INTRUDER}", "length": 12345.6789}, {"name": "/b"}]}, {"key": "unknown"}]},
+            "/panels": {
+                "panels": [{"key": "lengths", "title": f"Lengths {INTRUDER}", "columns": [{"key": "name", "title": "Name"}, {"key": "length", "title": f"Length {INTRUDER}"}]}],
+                "files": [{"href": "/lengths/csv", "title": "lengths (CSV)"}],
+            },
             "/compare": _comparison(query.get("before", [""])[0], query.get("after", [""])[0]),
         }.get(path)  # fmt: skip
 

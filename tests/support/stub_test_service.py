@@ -24,6 +24,7 @@ from obswarm.web.rest.documents import (
 )
 from obswarm.web.rest.events import EventStreams
 from obswarm.web.rest.live import LiveRun
+from obswarm.web.rest.panels import Panels, panels_of
 from obswarm.web.rest.requests import ChangeLoad, Start
 from obswarm.web.rest.service import NotFound, NotPossible
 
@@ -125,6 +126,9 @@ class StubTestService:
 
     def annotate(self, text: str) -> None:
         self._note("annotate", text)
+
+    def panels(self) -> Panels:
+        return panels_of({"extended_tables": [{"key": "a", "structure": [{"key": "b", "title": "B"}]}]})
 
     def loadtest(self) -> LoadTestDocument:
         return LoadTestDocument(name="shop.py", user_classes=[], shape=None, tags=[], options=[], defaults={})

@@ -18,13 +18,13 @@ export const address = (path, parameters = {}) => {
   return `${API}${path}${given.length ? `?${query}` : ""}`;
 };
 
-const send = async (method, path, parameters, body) => {
+const send = async (method, url, body) => {
   const headers = { Accept: "application/json" };
   if (method !== "GET" && csrfToken) headers["X-CSRF-Token"] = csrfToken;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   let response;
   try {
-    response = await fetch(address(path, parameters), {
+    response = await fetch(url, {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
@@ -50,8 +50,10 @@ const send = async (method, path, parameters, body) => {
   return document;
 };
 
-export const get = (path, parameters) => send("GET", path, parameters);
-export const post = (path, body = {}) => send("POST", path, {}, body);
+export const get = (path, parameters) => send("GET", address(path, parameters));
+export const post = (path, body = {}) => send("POST", address(path), body);
+/* Of a path that is none of the API. */
+export const getPath = (path) => send("GET", path);
 
 /* The session of this browser: {required, methods, user, csrf_token}. Its token goes with all later commands. */
 export const session = async (credentials) => {
@@ -60,4 +62,4 @@ export const session = async (credentials) => {
   return found;
 };
 
-export const logout = () => send("DELETE", "/session");
+export const logout = () => send("DELETE", address("/session"));

@@ -45,6 +45,8 @@ const table = (label, rows) => {
     columns: COLUMNS.map((column, at) => (at ? column : { ...column, title: label })),
   });
   made.update(rows);
+  // Cards have no headings.
+  made.element.prepend(h("h4", { class: "narrow" }, label));
   return made.element;
 };
 

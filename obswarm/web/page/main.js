@@ -11,6 +11,7 @@ import { EndpointsView } from "./view_endpoints.js";
 import { ExceptionsView, FailuresView } from "./view_failures.js";
 import { GuardsView } from "./view_guards.js";
 import { LogView } from "./view_log.js";
+import { PanelsView } from "./view_panels.js";
 import { RunsView } from "./view_runs.js";
 import { ScenariosView } from "./view_scenarios.js";
 import { StartView } from "./view_start.js";
@@ -43,6 +44,7 @@ const views = {
   workers: new WorkersView(live),
   guards: new GuardsView(live),
   classes: new ScenariosView(live),
+  panels: new PanelsView(live),
   log: new LogView(live),
   runs: new RunsView(live),
 };
@@ -57,7 +59,8 @@ let shown = null;
 // Without a choice: the form before the first run, then the charts.
 const chosenView = () => {
   const name = location.hash.slice(1);
-  return name in views ? name : live.status && !live.status.run_id ? "start" : "charts";
+  const isThere = name in views && (name !== "panels" || views.panels.isThere);
+  return isThere ? name : live.status && !live.status.run_id ? "start" : "charts";
 };
 
 const showView = (takesFocus) => {
@@ -82,6 +85,8 @@ const update = () => {
   summary.update();
   commands.update();
   nav.hidden = !live.status;
+  views.panels.look();
+  links.panels.hidden = !views.panels.isThere;
   showView(false);
   for (const [name, view] of Object.entries(views))
     setText(links[name].lastChild, view.badge ? ` ${view.badge.toLocaleString("en")}` : "");

@@ -5,7 +5,7 @@ import { h, setText } from "./dom.js";
 
 const EVERY_MS = 2000;
 
-/* Subclasses make `element` and implement received(document). */
+/* Subclasses make `element` and implement received(document). `path` is one of the API, or a function that asks. */
 export class PolledView {
   #timer = null;
   #turn = 0;
@@ -31,7 +31,7 @@ export class PolledView {
     const turn = this.#turn;
     if (this.live.isConnected && !document.hidden) {
       try {
-        const found = await get(this.path);
+        const found = await (typeof this.path === "function" ? this.path() : get(this.path));
         if (turn !== this.#turn) return;
         this.received(found);
         setText(this.problem, "");

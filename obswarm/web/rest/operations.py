@@ -13,6 +13,7 @@ from obswarm.web.rest import requests as r
 from obswarm.web.rest import rows
 from obswarm.web.rest.custom import CustomMetrics
 from obswarm.web.rest.live import LiveRun
+from obswarm.web.rest.panels import Panels
 from obswarm.web.rest.service import TestService
 
 PREFIX = "/api/v1"
@@ -165,6 +166,7 @@ OPERATIONS = (
     Operation(
         "GET", "/loadtest", "User classes, tags and options", lambda call: call.service.loadtest(), d.LoadTestDocument
     ),
+    Operation("GET", "/panels", "Panels of the load test", lambda call: call.service.panels(), Panels),
     Operation("POST", "/start", "Start a run", _start, d.Started, r.Start, problems=_COMMAND, status=201),
     Operation(
         "POST",

@@ -15,6 +15,7 @@ from obswarm.web.rest.documents import (
     Targets,
     TargetSamples,
 )
+from obswarm.web.rest.panels import Panels
 from obswarm.web.rest.requests import ChangeLoad, Start
 
 
@@ -54,6 +55,10 @@ class TestService(Protocol):
     def annotate(self, text: str) -> None: ...
 
     def loadtest(self) -> LoadTestDocument: ...
+
+    def panels(self) -> Panels:
+        """Return the panels that the load test adds to the page."""
+        ...
 
     def requirements(self, snapshot: Snapshot) -> list[RequirementRow]:
         """Evaluate the requirements of the run on a snapshot."""
