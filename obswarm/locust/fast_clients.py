@@ -17,7 +17,7 @@ from obswarm.http import ConnectionPool, HttpError, session_settings
 from obswarm.http.body import FORM, StreamedBody, encode_body
 from obswarm.http.catch_response import NotCatching
 from obswarm.http.client.response import SentRequest
-from obswarm.locust.clients import BlockOfLocust, NotCatchingError, environment_for
+from obswarm.locust.catching import BlockOfLocust, NotCatchingError, environment_for
 from obswarm.locust.rest import RestMixin
 from obswarm.locust.stand_in import StandIn
 

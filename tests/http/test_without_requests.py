@@ -27,7 +27,7 @@ from tests.support.patience import HANG_S
 IMPORTED = """
 import sys
 from obswarm.api import Environment, Events
-from obswarm.http import FastHttpUser
+from {package} import FastHttpUser
 from obswarm.http.client.response import FastResponse
 from obswarm.http.head import template
 from obswarm.stats import Recorder
@@ -49,8 +49,10 @@ print(*sorted({"requests", "urllib3", "idna", "importlib.metadata", "zipfile", "
 """
 
 
-def test_requests_of_a_fast_http_user_import_neither_requests_nor_urllib3() -> None:
-    done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, timeout=HANG_S, check=False)
+@pytest.mark.parametrize("package", ["obswarm", "obswarm.locust"])
+def test_requests_of_a_fast_http_user_import_neither_requests_nor_urllib3(package: str) -> None:
+    program = IMPORTED.replace("{package}", package)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert (done.stdout.split(), done.stderr) == ([], "")
 
 

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from obswarm.api import Environment, EventHook, ObswarmError, User
-from obswarm.locust.clients import environment_for
+from obswarm.locust.catching import environment_for
 from obswarm.locust.contrib.optional import close_apart, needed
 
 with needed("openai", "oai", "openai"):

@@ -8,7 +8,7 @@ import gevent
 
 from obswarm.api import Environment, ObswarmError, events
 from obswarm.greenlets import Supervisor
-from obswarm.locust.clients import environment_for
+from obswarm.locust.catching import environment_for
 
 
 class MissingPackage(ObswarmError, ImportError):
