@@ -32,6 +32,7 @@ def options_for_locustfiles(
         "headless": outputs.headless,
         # Without a web page a run always starts by itself.
         "autostart": not outputs.headless,
+        "autoquit": -1 if config.web.autoquit is None else int(config.web.autoquit),
         "tags": list(tags) or None,
         "exclude_tags": list(exclude_tags) or None,
         "stop_timeout": load.stop_timeout,

@@ -183,6 +183,7 @@ def build_plan(
         tags=list(loaded.tags) or None,
         exclude_tags=list(loaded.exclude_tags) or None,
         reset_stats=load_config.reset_stats,
+        profile=config.store.profile,
         trace_sampler=sampler_of(load_config.trace_sample, exports_spans),
         exports_spans=exports_spans,
         parsed_locustfiles=[str(file) for file in loaded.files],

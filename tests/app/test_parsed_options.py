@@ -23,6 +23,7 @@ def test_values_are_those_of_the_run() -> None:
         "workers": 0,
         "bind": ("10.0.0.5", 6),
         "stages": ((2.0, 5),),
+        "autoquit": 30.0,
         "csv_full_history": True,
     }
     options = options_for_locustfiles(RunConfig.of(given, {}), "shop.py", ["A"], ["read"], [])
@@ -34,6 +35,7 @@ def test_values_are_those_of_the_run() -> None:
         "json_file": None,
         "headless": True,
         "autostart": False,
+        "autoquit": 30,
         "master": False,
         "worker": False,
         "master_bind_host": "10.0.0.5",

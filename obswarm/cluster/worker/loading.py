@@ -49,6 +49,7 @@ def load_job(job: Job, folder: Path | None, own_files: list[Path] | None) -> Env
         exclude_tags=list(config.exclude_tags) or None,
         parsed_locustfiles=[str(path) for path in paths],
         available_user_classes={cls.__name__: cls for cls in loadtest.user_classes},
+        profile=options["profile"],
         trace_sampler=sampler_of(config.trace_sample, exports_spans),
         exports_spans=exports_spans,
     )
