@@ -3,14 +3,14 @@
 import inspect
 import logging
 from collections.abc import Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
 import gevent
 from gevent.timeout import Timeout
 
-from obswarm.api import ObswarmError, StopUser, User
+from obswarm.api import ObswarmError, StopTest, StopUser, User
 from obswarm.locust.exception import CatchResponseError
 
 logger = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ class PytestUser(User):
         with ExitStack() as fixtures:
             try:
                 calls = [(each, _arguments(each, self, fixtures)) for each in self.functions]
+            except (StopUser, StopTest, ObswarmError):
+                raise
             except (Exception, Timeout) as error:
                 self.report_error(error)
                 return
@@ -48,8 +50,8 @@ class PytestUser(User):
 
         try:
             function.obj(**arguments)
-        except StopUser:
-            self.is_stopping = True
+        except (StopUser, StopTest, ObswarmError):
+            raise
         except (CatchResponseError, ConnectionError, RequestException) as error:
             if isinstance(error, ValueError):
                 # An invalid URL is a mistake of the test.
@@ -101,7 +103,10 @@ def _value(name: str, definitions: Any, values: dict[str, Any], user: PytestUser
             if each == "user" or parameter.default is parameter.empty
         }
         if inspect.isgeneratorfunction(function):
-            values[name] = stack.enter_context(contextmanager(function)(**arguments))
+            generator = function(**arguments)
+            values[name] = next(generator)
+            # What follows its `yield` is executed whatever ends the user, as pytest does.
+            stack.callback(next, generator, None)
         else:
             values[name] = function(**arguments)
     return values[name]
