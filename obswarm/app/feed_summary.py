@@ -17,6 +17,7 @@ class FeedSummary(Output):
 
     def __init__(self, server: FeedServer) -> None:
         self._server = server
+        self._has_ended = False
 
     def completed(self, result: RunResult) -> RunResult:
         """Return the result with the use of the feeds' rows."""
@@ -25,7 +26,12 @@ class FeedSummary(Output):
     def finish(self, result: RunResult) -> None:
         for sentence in self._server.summary():
             logger.info("%s", sentence)
-        self._server.finish()
+        self._has_ended = True
 
     def close(self) -> None:
-        self._server.close()
+        # After the end of a run, the file is removed when that of its statistics has been: a master that is killed
+        # before leaves both to the next one.
+        if self._has_ended:
+            self._server.finish()
+        else:
+            self._server.close()

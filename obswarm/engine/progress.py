@@ -53,6 +53,8 @@ class Progress:
     """(limit, process, number) of ended iterations whose number is limited."""
     scenarios: list[list[Any]] = field(default_factory=list)
     """(name, state, state of its executor as `_packed` returns it) of each scenario."""
+    is_over: bool = False
+    """Whether all workers have ended: the run's result only has to be written."""
 
     @property
     def executor(self) -> ExecutorState:
@@ -188,6 +190,8 @@ def resume(
     statistics.begin(now, run_s, progress.stats_elapsed_s + away_s, away_s)
     if progress.load_s is not None:
         statistics.end_load(now, progress.load_s)
+    if progress.is_over:
+        statistics.end(now - away_s)
     elapsed_s = driver.executor.resume(progress.executor, now, run_s=run_s, away_s=away_s, burst_s=burst_s)
     driver.restore(progress.in_force)
     if driver.iterations is not None:

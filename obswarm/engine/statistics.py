@@ -107,8 +107,9 @@ class RunStatistics:
         return self._load_ended_s is not None
 
     def end(self, now: float) -> None:
-        """Note that all users have stopped; later snapshots have this time."""
-        self._ended_s = now
+        """Note that all users have stopped; later snapshots have this time. Only the first call has an effect."""
+        if self._ended_s is None:
+            self._ended_s = now
 
     def elapsed_s(self, now: float) -> tuple[float, float]:
         """Return the seconds since the start of the run, and since the start of the statistics."""

@@ -9,10 +9,11 @@ from obswarm.api import Environment, LoadTestShape, Stage, User, task
 from obswarm.api.events import Events
 from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal, read
-from obswarm.cluster.wire.messages import Heartbeat
+from obswarm.cluster.master.worker_state import new_worker_state
+from obswarm.cluster.wire.messages import Heartbeat, Hello
 from obswarm.engine import Output, Outputs, Run, ShapeSchedule, StagesSchedule, StopReason
 from obswarm.engine.schedule import begin_shape
-from obswarm.record import Annotation, Snapshot, StopKind
+from obswarm.record import Annotation, Snapshot, StopKind, WorkerStatus
 from obswarm.stats import Recorder
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import MadeUpWorker
@@ -254,3 +255,25 @@ def test_a_run_that_is_taken_up_has_started_once(masters: Masters, has_start: bo
     assert stored.marks == ["takeover", "stop"]
     assert [each.kind for each in masters.run.annotations] == ["start", "takeover", "stop"]
     assert masters.run.annotations[0].time_s == pytest.approx(masters.run.statistics.started_wall_s, abs=0.1)
+
+
+def test_a_master_that_is_killed_after_its_last_statistics_leaves_a_run_that_is_over(masters: Masters) -> None:
+    """The next one reports it as it was: no time is added, and no worker is lost."""
+    masters.seconds(3)
+    worker = new_worker_state(Hello(1, "1", "incarnation", "w", 1, "", ""), 0, 0, masters.time.now)
+    worker.state, worker.ended = WorkerStatus.READY, True
+    masters.run.generator.registry.workers["incarnation"] = worker
+    masters.run.stop(StopReason(StopKind.TIME, "it is over"))
+    masters.run.statistics.end(masters.time.now)
+    masters.run._emitter.write_end()
+    # Statistics of listeners may be added later, and each record has the state of the workers.
+    masters.run._emitter.collect()
+    masters.run._emitter._journal.rewrite(masters.run.statistics.table, masters.run._emitter._progress())
+    before = masters.run.statistics.elapsed_s(masters.time.now)
+    run = masters.next(away_s=11)
+    restored = run.generator.registry.workers["incarnation"]
+    assert restored.state is WorkerStatus.GONE
+    run.generator._losses.note_unfinished([restored], masters.time.now, 60.0)
+    assert run.generator.totals().losses == ()
+    run.statistics.end(masters.time.now)
+    assert run.statistics.elapsed_s(masters.time.now) == pytest.approx(before)
