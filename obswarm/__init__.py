@@ -129,6 +129,7 @@ __all__ = [
     "constant_throughput",
     "events",
     "feed",
+    "metrics",
     "poisson",
     "run_single_user",
     "tag",
@@ -169,9 +170,12 @@ _ELSEWHERE = {
 }
 
 
+_MODULES = {"feed": "obswarm.api.feed", "metrics": "obswarm.metrics"}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "feed":
-        return import_module("obswarm.api.feed")
+    if name in _MODULES:
+        return import_module(_MODULES[name])
     if name not in __all__:
         raise AttributeError(f"module 'obswarm' has no attribute {name!r}")
     return getattr(import_module(_ELSEWHERE.get(name, "obswarm.api")), name)

@@ -64,6 +64,29 @@ def test_the_pages_name_the_exceptions_that_a_load_test_meets_and_all_can_be_imp
     assert of_requests <= named, "docs/http-client.md lists all"
 
 
+def imported_from_obswarm() -> set[tuple[str, str]]:
+    """(page, name) of everything that code on a page imports from the package itself."""
+    found = set()
+    for page in PAGES:
+        for code in re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE):
+            for node in ast.walk(parse(code)):
+                if isinstance(node, ast.ImportFrom) and node.module == "obswarm" and not node.level:
+                    found |= {(page.name, alias.name) for alias in node.names}
+    return found
+
+
+def test_what_the_pages_import_from_the_package_is_part_of_a_star_import() -> None:
+    found = imported_from_obswarm()
+    assert {"metrics", "feed", "Scenario", "ArrivalRate"} <= {name for _, name in found}
+    # A module with functions of its own, for programs that start gevent themselves.
+    assert [
+        (page, name) for page, name in sorted(found) if name not in obswarm.__all__ and name != "gevent_patch"
+    ] == []
+    namespace: dict[str, object] = {}
+    exec("from obswarm import *", namespace)
+    assert namespace["metrics"].counter is not None  # type: ignore[attr-defined]
+
+
 PACKAGES = [each.name for each in pkgutil.walk_packages(obswarm.__path__, "obswarm.") if each.ispkg]
 
 

@@ -1,6 +1,7 @@
 """ArrivalRate: the load of the open model, in which iterations start on a schedule, however slow the target is."""
 
 import math
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ _PER_S = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _EXAMPLE = "for example 200/s, 30/m or 500/h"
 _MOST_POINTS = 20_000
 """Of a curve, whose stages are a setting that is sent to workers."""
-_CURVE = re.compile(r"(.+\.csv)\s*(?:\*\s*([^*\s]+))?", re.IGNORECASE)
-_QUERY = re.compile(r"promql\((.*)\)\s*(?:\*\s*([^*()\s]+))?", re.DOTALL)
+_CURVE = re.compile(r"(.+\.csv)\s*(?:\*\s*([^*\s]*))?", re.IGNORECASE)
+_QUERY = re.compile(r"promql\((.*)\)\s*(?:\*\s*([^*()\s]*))?", re.DOTALL)
 
 
 class RateStage(NamedTuple):
@@ -132,7 +133,9 @@ def read_rate_curve(path: str | Path, factor: float = 1.0) -> tuple[RateStage, .
     return _stages_of_points(points)
 
 
-def _check_factor(factor: float) -> None:
+def _check_factor(factor: Any) -> None:
+    if isinstance(factor, bool) or not isinstance(factor, int | float):
+        raise ValueError(f"the factor {factor!r} of the curve has to be a number above 0, such as 2 or 0.5")
     if not (math.isfinite(factor) and factor > 0):
         raise ValueError(f"the factor {factor:g} of the curve has to be above 0")
 
@@ -176,6 +179,8 @@ def parse_rate_query(text: str) -> RateQuery | None:
 
 
 def _factor(text: str | None, of: str) -> float:
+    if text == "":
+        raise ValueError(f"the factor behind * is missing; write a curve as {of} or {of}*2")
     try:
         factor = float(text or 1)
     except ValueError:
@@ -231,26 +236,49 @@ class ArrivalRate:
     def from_csv(cls, path: str | Path, factor: float = 1.0, **options: Any) -> Self:
         """Return the rate of a curve in a CSV file, rows of a second and a rate in iterations per second, multiplied by
         a factor. `options` are the other arguments of the class. Raises ObswarmError for an invalid file."""
+        where: Any = path
+        if not isinstance(where, str | os.PathLike):
+            raise ObswarmError(f"ArrivalRate.from_csv: the path is {where!r}; it has to be the name of a CSV file.")
         try:
             stages = read_rate_curve(path, factor)
         except ValueError as error:
-            raise ObswarmError(f"ArrivalRate: {error}.") from None
+            raise ObswarmError(f"ArrivalRate.from_csv: {error}.") from None
         return cls([(stage.duration_s, stage.rate) for stage in stages], **options)
 
     def stages(self) -> tuple[RateStage, ...]:
         """Return the parsed stages. Raises ObswarmError when they are invalid."""
+        rate: Any = self.rate
         try:
-            if isinstance(self.rate, str):
-                return parse_rate_stages(self.rate)
-            stages = tuple(RateStage(parse_duration(duration), _rate(rate)) for duration, rate in self.rate)
+            if isinstance(rate, str):
+                return parse_rate_stages(rate)
+            if isinstance(rate, bytes) or not isinstance(rate, Sequence):
+                raise ValueError(
+                    f'{rate!r} is not a rate; write a text such as "200/s", stages as "30s:50/s,2m:400/s", or a list of'
+                    " (duration, iterations per second)"
+                )
+            stages = tuple(_stage(number, each) for number, each in enumerate(rate, start=1))
             _check_stages(stages)
-        except (TypeError, ValueError) as error:
+        except ValueError as error:
             raise ObswarmError(f"ArrivalRate: {error}.") from None
         return stages
 
 
+def _stage(number: int, value: Any) -> RateStage:
+    where = f"stage {number} ({value!r})"
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence) or len(value) != 2:
+        raise ValueError(f'{where} has to be (duration, iterations per second), such as ("30s", 50)')
+    try:
+        return RateStage(parse_duration(value[0]), _rate(value[1]))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
 def _rate(value: Any) -> float:
-    return parse_rate(value) if isinstance(value, str) else parse_rate(f"{float(value)!r}/s")
+    if isinstance(value, str):
+        return parse_rate(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{value!r} is not a number of iterations per second")
+    return parse_rate(f"{float(value)!r}/s")
 
 
 def _is_whole(value: object, least: int, most: int) -> bool:

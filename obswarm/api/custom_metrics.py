@@ -78,7 +78,8 @@ class CustomCounter(CustomMetric):
     kind = CustomKind.COUNTER
 
     def add(self, amount: float = 1.0, /, **labels: object) -> None:
-        """Add an amount of 0 or more. Raises ValueError for a negative one, and for labels that were not declared."""
+        """Add an amount of 0 or more. Raises ValueError for a negative one, and for labels that were not declared;
+        TypeError for what is not a number."""
         number = self._positive(amount)
         self._series(labels).add(number)
 
@@ -89,7 +90,8 @@ class CustomGauge(CustomMetric):
     kind = CustomKind.GAUGE
 
     def set(self, value: float, /, **labels: object) -> None:
-        """Set the value. Raises ValueError if it is not finite, and for labels that were not declared."""
+        """Set the value. Raises ValueError if it is not finite, and for labels that were not declared; TypeError for
+        what is not a number."""
         number = self._number(value)
         self._series(labels).set(number, clock.wall())
 
@@ -100,7 +102,8 @@ class CustomHistogram(CustomMetric):
     kind = CustomKind.HISTOGRAM
 
     def record(self, value: float, /, **labels: object) -> None:
-        """Record a value of 0 or more. Raises ValueError for a negative one, and for labels that were not declared."""
+        """Record a value of 0 or more. Raises ValueError for a negative one, and for labels that were not declared;
+        TypeError for what is not a number."""
         number = self._positive(value)
         self._series(labels).record(number)
 

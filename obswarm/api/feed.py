@@ -300,8 +300,10 @@ def _declare(
         if value not in allowed:
             raise ObswarmError(f"feed.{kind}: {what} is {value!r}; write {' or '.join(map(repr, allowed))}.")
     if not callable(source) and kind != "sequence":
-        name = name or Path(source).name
+        if not isinstance(source, str | os.PathLike) or not os.fspath(source):
+            raise ObswarmError(f"feed.{kind}: {source!r} is no file; give the path of one.")
         source = os.path.abspath(source)
+        name = name or Path(source).name or str(source)
     definition = FeedDefinition(
         clean_text(name), kind, source, policy, on_exhausted, lost, None if seed is None else int(seed), **options
     )

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from obswarm import defaults
 from obswarm.api.arrivals import ArrivalRate
 from obswarm.api.errors import ObswarmError
 from obswarm.api.iterations import MOST_ITERATIONS
@@ -24,8 +23,8 @@ class Scenario:
     """A scenario of a load-test file: `scenarios = [Scenario("browse", Visitor, 50), …]`.
 
     `user` is a user class or several, whose weights divide the load. `load` is a number of users (started at
-    `spawn_rate` users per second), stages of it as `"30s:100,2m:500,30s:0"`, or a rate of iterations as `"200/s"`,
-    `"30s:50/s,2m:400/s"` or an ArrivalRate. The scenario starts `start_after` the start of the run: a duration, or the
+    `spawn_rate` users per second, 1 by default), stages of it as `"30s:100,2m:500,30s:0"`, or a rate of iterations as
+    `"200/s"`, `"30s:50/s,2m:400/s"` or an ArrivalRate. The scenario starts `start_after` the start of the run: a duration, or the
     name of another scenario, at whose end it starts. It ends with its stages, after `run_time`, or when `iterations` of
     them have ended; otherwise with the run. `tags` and `exclude_tags` choose tasks, as --tags does; `require` are
     requirements for the requests of the scenario alone: `["p95 < 300ms"]`. Raises ObswarmError for invalid values.
@@ -39,7 +38,7 @@ class Scenario:
     exclude_tags: Sequence[str] = ()
     iterations: int | None = None
     run_time: str | float | None = None
-    spawn_rate: float = defaults.SPAWN_RATE
+    spawn_rate: float | None = None
     require: Sequence[str] = ()
 
     def __post_init__(self) -> None:
@@ -52,7 +51,13 @@ class Scenario:
         classes: Sequence[Any] = self.user_classes
         if not classes or not all(isinstance(cls, type) and issubclass(cls, User) for cls in classes):
             raise ObswarmError(f"{self.where}: user is {self.user!r}; it has to be a user class, or a list of some.")
-        self.parsed_load()
+        for cls in classes:
+            if cls.abstract:
+                raise ObswarmError(
+                    f"{self.where}: the user class {cls.__name__} has abstract = True, so it is only to be subclassed;"
+                    " give a subclass of it."
+                )
+        load = self.parsed_load()
         for what in ("tags", "exclude_tags", "require"):
             values = getattr(self, what)
             if isinstance(values, str) or not all(isinstance(each, str) for each in values):
@@ -61,8 +66,14 @@ class Scenario:
         if number is not None and (type(number) is not int or not 1 <= number <= MOST_ITERATIONS):
             raise ObswarmError(f"{self.where}: iterations is {number!r}; it has to be a whole number above 0.")
         rate: Any = self.spawn_rate
-        if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= _MOST_USERS:
-            raise ObswarmError(f"{self.where}: spawn_rate is {rate!r}; it has to be a number of users per second.")
+        if rate is not None:
+            if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate <= _MOST_USERS:
+                raise ObswarmError(f"{self.where}: spawn_rate is {rate!r}; it has to be a number of users per second.")
+            if type(load) is not int:
+                raise ObswarmError(
+                    f"{self.where}: spawn_rate is given, but goes with a number of users only; stages and rates say"
+                    " themselves how fast the load changes. Leave it out."
+                )
         if self.run_time_s is not None and not self.run_time_s > 0:
             raise ObswarmError(f"{self.where}: run_time is {self.run_time!r}; it has to be above 0.")
         self.start_s()

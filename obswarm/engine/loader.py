@@ -125,7 +125,9 @@ def load(paths: Sequence[Path], *, locust_names: bool = True) -> LoadTest:
         if not isinstance(found, list | tuple):
             raise ObswarmError(f"{path}: guards is a {type(found).__name__}; it has to be a list of Guard(…).")
         guards.extend(found)
-    scenarios = checked_scenarios(_scenarios(modules))
+    scenarios = checked_scenarios(
+        each for path, module in zip(paths, modules, strict=True) for each in _scenarios(path, module)
+    )
     return LoadTest(
         tuple(paths),
         tuple(classes.values()),
@@ -146,18 +148,50 @@ def _of_tests(paths: Sequence[Path], modules: Sequence[ModuleType]) -> dict[str,
     return {cls.__name__: cls for cls in tests.classes_of_tests(paths)}
 
 
-def _scenarios(modules: Sequence[ModuleType]) -> list[object]:
-    """Return the contents of the lists `scenarios` that contain a Scenario; others are the load test's own."""
-    lists = [found for module in modules if isinstance(found := getattr(module, "scenarios", None), list | tuple)]
-    return [each for found in lists if any(isinstance(one, Scenario) for one in found) for each in found]
+def _scenarios(path: Path, module: ModuleType) -> Sequence[object]:
+    """Return the scenarios of a file. A variable of that name may be of the load test's own: texts of a locustfile,
+    say, that has neither Scenario nor user classes in it. Raises ObswarmError if it is meant as scenarios and is none."""
+    found = getattr(module, "scenarios", None)
+    if found is None or inspect.ismodule(found) or callable(found):
+        return ()
+    parts: Sequence[object] = found if isinstance(found, list | tuple) else [found]
+    if not _uses(module, Scenario) and not any(isinstance(each, Scenario) or _is_user_class(each) for each in parts):
+        return ()
+    if not isinstance(found, list | tuple):
+        raise ObswarmError(f"{path}: scenarios is {_described(found)}; it has to be a list of Scenario(…).")
+    if not parts:
+        raise ObswarmError(f"{path}: scenarios is an empty list. Write a Scenario(…) into it, or leave it out.")
+    for each in parts:
+        if not isinstance(each, Scenario):
+            raise ObswarmError(
+                f"{path}: scenarios contains {_described(each)}; each has to be a Scenario(…), such as"
+                ' Scenario("browse", Visitor, 50).'
+            )
+    return parts
+
+
+def _uses(module: ModuleType, declaration: type) -> bool:
+    """Whether a load-test file has imported a class for its declarations."""
+    return any(value is declaration for value in vars(module).values())
+
+
+def _is_user_class(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, User)
+
+
+def _described(value: object) -> str:
+    if _is_user_class(value):
+        return f"the user class {value.__name__}"  # type: ignore[attr-defined]
+    return clean_text(repr(value), 80)
 
 
 def _arrival_rate(paths: Sequence[Path], modules: Sequence[ModuleType]) -> ArrivalRate | None:
     found: dict[Path, ArrivalRate] = {}
     for path, module in zip(paths, modules, strict=True):
         value = getattr(module, "arrival_rate", None)
-        # Functions and numbers of that name are the load test's own.
-        if isinstance(value, ArrivalRate | str):
+        # Functions and numbers of that name are the load test's own, unless it has imported ArrivalRate.
+        is_own = value is None or inspect.ismodule(value) or callable(value)
+        if isinstance(value, ArrivalRate | str) or (not is_own and _uses(module, ArrivalRate)):
             load = arrival_rate_of(value, f"{path}: arrival_rate")
             assert load is not None
             found[path] = load

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from obswarm import defaults
 from obswarm.api import ArrivalRate, User
 from obswarm.engine.executor import ArrivalLoad, ClosedExecutor, OpenExecutor, ScenarioPlan
 from obswarm.engine.scenario_classes import scenarios_in
@@ -25,7 +26,11 @@ def plan_scenarios(
         if isinstance(load, ArrivalRate):
             executor = OpenExecutor({cls.__name__: arrivals[cls.__name__] for cls in own})
         else:
-            schedule: LoadSchedule = Ramp(load, scenario.spawn_rate) if isinstance(load, int) else StagesSchedule(load)
+            schedule: LoadSchedule = (
+                StagesSchedule(load)
+                if isinstance(load, tuple)
+                else Ramp(load, scenario.spawn_rate or defaults.SPAWN_RATE)
+            )
             executor = ClosedExecutor(schedule, own)
         after = str(scenario.start_after) if start_s is None else ""
         if start_s is None and after not in names:

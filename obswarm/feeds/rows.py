@@ -99,6 +99,11 @@ class _Format(Protocol):
         """Number of lines read since `begin`."""
 
 
+def _first_twice(columns: Sequence[str]) -> str | None:
+    """Return the first name that is there twice, without control characters; None if there is none."""
+    return next((clean_text(name, 80) for name in columns if columns.count(name) > 1), None)
+
+
 class _CsvFormat:
     def __init__(self, definition: FeedDefinition) -> None:
         self._columns = definition.columns
@@ -112,9 +117,9 @@ class _CsvFormat:
             header = next((row for row in self._reader if row), None)
             if header is None:
                 raise ValueError("the file is empty; its first line has to name the columns")
-            if len(set(header)) < len(header):
-                twice = next(name for name in header if header.count(name) > 1)
-                raise ValueError(f"the column {clean_text(twice, 80)!r} is there twice")
+            twice = _first_twice(header)
+            if twice is not None:
+                raise ValueError(f"the column {twice!r} is there twice")
             self._columns = tuple(header)
 
     def rows(self) -> Iterator[Any]:
@@ -179,7 +184,14 @@ class _File:
         except LookupError:
             raise ObswarmError(f"feed {self._name}: the encoding {encoding!r} is not known.") from None
         if not self.count:
-            raise ObswarmError(f"feed {self._name}: {self._path} has no rows.")
+            raise ObswarmError(f"feed {self._name}: {self._no_rows}.")
+
+    @property
+    def _no_rows(self) -> str:
+        return f"{self._path} has no rows"
+
+    def _place(self, line: int) -> str:
+        return f"{self._path}, line {line}"
 
     def _open(self) -> io.TextIOWrapper:
         return open(self._path, encoding=self._encoding, newline="")
@@ -206,9 +218,7 @@ class _File:
                 " encoding, as in encoding='latin-1'."
             ) from None
         except (ValueError, csv.Error) as error:
-            raise ObswarmError(
-                f"feed {self._name}: {self._path}, line {max(1, form.line)}: {clean_text(error)}."
-            ) from None
+            raise ObswarmError(f"feed {self._name}: {self._place(max(1, form.line))}: {clean_text(error)}.") from None
 
     def _undecodable_line(self, otherwise: int) -> int:
         """Return the number of the first line with invalid bytes; the decoder finds them before their line is read."""
@@ -278,12 +288,24 @@ class _Query(_File):
         source = definition.source
         connect: Callable[[], Any] = source if callable(source) else lambda: _sqlite(str(source))
         try:
-            with open_private(path, "w", encoding="utf-8") as file, closing(connect()) as connection:
+            made = connect()
+            if not callable(getattr(made, "cursor", None)):
+                raise ObswarmError(
+                    f"feed {definition.name}: the function for the database returned {clean_text(repr(made), 80)}; it"
+                    " has to return a DB-API connection, as sqlite3.connect does."
+                )
+            with open_private(path, "w", encoding="utf-8") as file, closing(made) as connection:
                 cursor = connection.cursor()
                 cursor.execute(definition.query)
                 if cursor.description is None:
                     raise ObswarmError(f"feed {definition.name}: the statement returns no rows; write a SELECT.")
                 columns = [str(column[0]) for column in cursor.description]
+                twice = _first_twice(columns)
+                if twice is not None:
+                    raise ObswarmError(
+                        f"feed {definition.name}: the query returns the column {twice!r} twice; give one of them"
+                        " another name with AS."
+                    )
                 content = hashlib.sha256()
                 while batch := cursor.fetchmany(1_000):
                     for row in batch:
@@ -299,6 +321,13 @@ class _Query(_File):
         super().__init__(as_file, _JsonFormat(as_file))
         # Another process has another file of the same rows.
         self.identity = [self.count, content.hexdigest()]
+
+    @property
+    def _no_rows(self) -> str:
+        return "the query returned no rows"
+
+    def _place(self, line: int) -> str:
+        return f"row {line} of the query"
 
 
 def _sqlite(path: str) -> Any:

@@ -67,8 +67,13 @@ def test_a_rate_of_a_load_test_file_is_checked_when_it_is_made() -> None:
     assert ArrivalRate([("10s", 5), (20, "30/m")]).stages() == (RateStage(10, 5), RateStage(20, 0.5))
     for values, part in (
         ({"rate": "soon"}, "ArrivalRate: 'soon' is not a rate"),
-        ({"rate": [(1, 2, 3)]}, "ArrivalRate: "),
-        ({"rate": 5}, "ArrivalRate: "),
+        ({"rate": [(1, 2, 3)]}, r"stage 1 \(\(1, 2, 3\)\) has to be \(duration, iterations per second\), such as"),
+        ({"rate": ["30s:5"]}, r"stage 1 \('30s:5'\) has to be \(duration, iterations per second\)"),
+        ({"rate": [5]}, r"stage 1 \(5\) has to be \(duration, iterations per second\)"),
+        ({"rate": [("1s", 5), ("2s", None)]}, r"stage 2 \(.*\): None is not a number of iterations per second"),
+        ({"rate": [(None, 5)]}, r"stage 1 \(\(None, 5\)\): "),
+        ({"rate": 5}, 'ArrivalRate: 5 is not a rate; write a text such as "200/s"'),
+        ({"rate": None}, "ArrivalRate: None is not a rate; write a text"),
         ({"rate": "5/s", "arrivals": "even"}, "arrivals is 'even'; it has to be constant or poisson"),
         ({"rate": "5/s", "seed": -1}, "seed is -1"),
         ({"rate": "5/s", "max_users": 0}, "max_users is 0"),
@@ -130,7 +135,16 @@ def test_a_file_or_a_factor_that_is_none_is_a_sentence(tmp_path: Path) -> None:
     for factor in ("0", "-1", "nan"):
         with pytest.raises(ValueError, match="has to be above 0"):
             parse_arrival_rate(f"{file}*{factor}")
-    with pytest.raises(ObswarmError, match=r"ArrivalRate: .*line 2"):
+    for factor in ("2", None, True):
+        with pytest.raises(ObswarmError, match=r"ArrivalRate\.from_csv: the factor .* has to be a number above 0"):
+            ArrivalRate.from_csv(written(tmp_path, "0,5\n1,7"), factor=factor)  # type: ignore[arg-type]
+    with pytest.raises(ObswarmError, match=r"ArrivalRate\.from_csv: the path is 5; it has to be the name of a CSV"):
+        ArrivalRate.from_csv(5)  # type: ignore[arg-type]
+    with pytest.raises(
+        ValueError, match=r"the factor behind \* is missing; write a curve as FILE\.csv or FILE\.csv\*2"
+    ):
+        parse_arrival_rate("day.csv*")
+    with pytest.raises(ObswarmError, match=r"ArrivalRate\.from_csv: .*line 2"):
         ArrivalRate.from_csv(written(tmp_path, "0,5\n1,x"))
 
 
@@ -147,6 +161,7 @@ def test_a_query_with_a_factor_is_read() -> None:
         ("promql(a", "is not a curve; write it as"),
         ("promql(a)*x", "'x' is not a factor"),
         ("promql(a)*0", "has to be above 0"),
+        ("promql(a)*", r"the factor behind \* is missing; write a curve as promql\(QUERY\) or promql\(QUERY\)\*2"),
     ):
         with pytest.raises(ValueError, match=part):
             parse_rate_query(text)

@@ -57,6 +57,11 @@ def test_two_feeds_of_one_file_are_told_apart(tmp_path: Path) -> None:
     assert feed.csv(tmp_path / "a.csv", policy="random") is other
 
 
+def test_a_feed_has_a_name_whatever_its_path_is() -> None:
+    assert feed.csv(".").definition.name == Path.cwd().name
+    assert feed.jsonl("/").definition.name == "/"
+
+
 def test_a_row_is_lent_until_it_is_given_back(stopped: list[str]) -> None:
     accounts = feed.sequence(["a", "b"])
     supplied(stopped)
@@ -82,6 +87,8 @@ def test_a_row_is_lent_until_it_is_given_back(stopped: list[str]) -> None:
         (lambda: feed.csv("a.csv", lost="x"), "lost is 'x'; write 'report' or 'again'"),
         (lambda: feed.csv("a.csv", delimiter="||"), "has to be one character"),
         (lambda: feed.csv("a.csv", columns=["a", "a"]), "given twice"),
+        (lambda: feed.csv(""), r"feed\.csv: '' is no file; give the path of one"),
+        (lambda: feed.jsonl(5), r"feed\.jsonl: 5 is no file; give the path of one"),
         (lambda: feed.sequence("abc"), "str is not a sequence; give a list or a range"),
     ],
 )

@@ -15,6 +15,10 @@ class Visitor(User):
 class Buyer(Visitor): ...
 
 
+class Base(Visitor):
+    abstract = True
+
+
 def test_a_load_is_a_number_of_users_stages_or_a_rate() -> None:
     assert Scenario("s", Visitor, 5).parsed_load() == 5
     assert Scenario("s", Visitor, "30s:10,1m:0").parsed_load() == (Stage(30.0, 10), Stage(60.0, 0))
@@ -49,6 +53,9 @@ def test_a_start_is_a_duration_or_the_name_of_a_scenario() -> None:
         ({"require": [5]}, "Scenario 's': require is [5]; it has to be a list of texts."),
         ({"iterations": 0}, "Scenario 's': iterations is 0"),
         ({"spawn_rate": 0}, "Scenario 's': spawn_rate is 0"),
+        ({"spawn_rate": 3, "load": "5/s"}, "Scenario 's': spawn_rate is given, but goes with a number of users only"),
+        ({"spawn_rate": 1.0, "load": "30s:10"}, "Scenario 's': spawn_rate is given, but goes with a number of users"),
+        ({"user": Base}, "Scenario 's': the user class Base has abstract = True, so it is only to be subclassed"),
         ({"run_time": "soon"}, "Scenario 's': run_time: 'soon' is not a duration"),
         ({"run_time": 0}, "Scenario 's': run_time is 0; it has to be above 0."),
         ({"start_after": -1}, "Scenario 's': start_after: "),

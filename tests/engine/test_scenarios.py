@@ -103,6 +103,51 @@ def test_the_list_of_a_load_test_is_found_and_another_of_that_name_is_its_own(tm
     assert found.chosen(["A (s)"]) == found.classes_of_scenarios
 
 
+@pytest.mark.parametrize(
+    ("imported", "written", "sentence"),
+    [
+        ("Scenario", "[A]", "scenarios contains the user class A; each has to be a Scenario(…), such as"),
+        ("User", "[A]", "scenarios contains the user class A; each has to be a Scenario(…), such as"),
+        ("User", "A()", None),
+        ("Scenario", "'abc'", "scenarios is 'abc'; it has to be a list of Scenario(…)."),
+        ("Scenario", "[]", "scenarios is an empty list. Write a Scenario(…) into it, or leave it out."),
+        ("Scenario", "['a']", "scenarios contains 'a'; each has to be a Scenario(…)"),
+        ("Scenario", "Scenario('a', A)", "scenarios is Scenario(name='a'"),
+        ("User", "[]", None),
+        ("User", "'abc'", None),
+        ("User", "{'a': 1}", None),
+        ("Scenario", "print", None),
+    ],
+)
+def test_a_list_that_is_meant_as_scenarios_and_is_none_is_refused(
+    imported: str, written: str, sentence: str | None, tmp_path: Path
+) -> None:
+    """A variable of that name in a file that has neither Scenario nor user classes in it is the load test's own."""
+    path = tmp_path / "declared.py"
+    path.write_text(
+        f"from obswarm import {imported}, User as U, task\n"
+        "class A(U):\n    def __init__(self): ...\n    @task\n    def t(self): ...\n"
+        f"scenarios = {written}\n"
+    )
+    if sentence is None:
+        assert load([path]).scenarios == ()
+        return
+    with pytest.raises(ObswarmError) as refused:
+        load([path])
+    assert f"{path}: {sentence}" in str(refused.value)
+
+
+def test_a_number_as_the_rate_of_a_file_that_uses_arrival_rate_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "rated.py"
+    path.write_text(
+        "from obswarm import ArrivalRate, User, task\n"
+        "class A(User):\n    @task\n    def t(self): ...\n"
+        "arrival_rate = 5\n"
+    )
+    with pytest.raises(ObswarmError, match=r"arrival_rate is a int; it has to be ArrivalRate\(\"200/s\"\)"):
+        load([path])
+
+
 def test_a_run_of_scenarios_tells_their_requests_iterations_and_users_apart() -> None:
     classes = classes_of_scenarios(
         [

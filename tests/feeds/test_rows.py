@@ -174,7 +174,8 @@ def test_rows_of_a_query(tmp_path: Path) -> None:
     ("query", "expected"),
     [
         ("SELECT nobody", "the query failed: no such column: nobody."),
-        ("SELECT 1 WHERE 0", "has no rows"),
+        ("SELECT 1 WHERE 0", "feed q: the query returned no rows."),
+        ("SELECT 1 AS id, 2 AS id", "feed q: the query returns the column 'id' twice; give one of them another name"),
         ("CREATE TEMP TABLE t (a)", "the statement returns no rows; write a SELECT."),
     ],
 )
@@ -184,6 +185,36 @@ def test_a_query_that_fails_is_an_error(query: str, expected: str, tmp_path: Pat
     with pytest.raises(ObswarmError, match="feed q") as raised:
         open_rows(FeedDefinition("q", "sql", str(tmp_path / "a.db"), query=query))
     assert expected in str(raised.value)
+
+
+@pytest.mark.parametrize("made", [None, 5, "a.db"])
+def test_a_function_that_returns_no_connection_is_an_error(made: Any) -> None:
+    with pytest.raises(
+        ObswarmError, match="feed q: the function for the database returned .*; it has to return a DB-API"
+    ):
+        open_rows(FeedDefinition("q", "sql", lambda: made, query="SELECT 1"))
+
+
+def test_a_value_of_a_query_that_cannot_be_sent_is_named_by_its_row() -> None:
+    class Connection:
+        description = (("a",),)
+
+        def __init__(self) -> None:
+            self.rows = [(1,), (2**70,)]
+
+        def cursor(self) -> "Connection":
+            return self
+
+        def execute(self, query: str) -> None: ...
+
+        def fetchmany(self, number: int) -> list[Any]:
+            rows, self.rows = self.rows, []
+            return rows
+
+        def close(self) -> None: ...
+
+    with pytest.raises(ObswarmError, match="feed q: row 2 of the query: a value that cannot be sent to workers"):
+        open_rows(FeedDefinition("q", "sql", Connection, query="SELECT 1"))
 
 
 def test_a_database_that_is_not_there_is_an_error(tmp_path: Path) -> None:
