@@ -23,11 +23,12 @@ class Scenario:
     """A scenario of a load-test file: `scenarios = [Scenario("browse", Visitor, 50), …]`.
 
     `user` is a user class or several, whose weights divide the load. `load` is a number of users (started at
-    `spawn_rate` users per second, 1 by default), stages of it as `"30s:100,2m:500,30s:0"`, or a rate of iterations as
-    `"200/s"`, `"30s:50/s,2m:400/s"` or an ArrivalRate. The scenario starts `start_after` the start of the run: a duration, or the
-    name of another scenario, at whose end it starts. It ends with its stages, after `run_time`, or when `iterations` of
-    them have ended; otherwise with the run. `tags` and `exclude_tags` choose tasks, as --tags does; `require` are
-    requirements for the requests of the scenario alone: `["p95 < 300ms"]`. Raises ObswarmError for invalid values.
+    `spawn_rate` users per second, 1 by default), stages of it as `"30s:100,2m:500,30s:0"`, or a rate of iterations
+    as `"200/s"`, `"30s:50/s,2m:400/s"` or an ArrivalRate. The scenario starts `start_after` the start of the run: a
+    duration, or the name of another scenario, at whose end it starts. It ends with its stages, after `run_time`, or
+    when `iterations` of them have ended; otherwise with the run. `tags` and `exclude_tags` choose tasks, as --tags
+    does; `require` are requirements for the requests of the scenario alone: `["p95 < 300ms"]`. Raises ObswarmError
+    for invalid values.
     """
 
     name: str

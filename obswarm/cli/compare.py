@@ -1,6 +1,6 @@
 """`obswarm compare`: compare the measurements of two stored runs, with confidence intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -147,9 +147,8 @@ def _print(console: TextConsole, found: Comparison) -> None:
         console.print(_targets(console.width, changed))
     for text in target_sentences(found):
         console.print(plain(text, "bold"))
-    own = [(key, each) for key, each in found.custom.items() if each.is_significant]
-    if own:
-        console.print(_custom(console.width, own))
+    if found.custom:
+        console.print(_custom(console.width, found.custom))
     for text in one_sided_sentences(found):
         console.print(plain(text))
     for name, one, other in found.settings:
@@ -182,12 +181,15 @@ def _targets(width: int, changed: Sequence[tuple[Any, Difference]]) -> Renderabl
     return metrics_table(width, "changed metrics of the target", ("base", "run", "change"), rows, ("base", "run"))
 
 
-def _custom(width: int, changed: Sequence[tuple[tuple[CustomKey, str], Difference]]) -> RenderableType:
-    rows = []
-    for (key, statistic), each in changed:
+def _custom(width: int, found: Mapping[tuple[CustomKey, str], Difference]) -> RenderableType:
+    """Return a table of the load test's own metrics, which are few: also of those that have not changed."""
+    headings = ("base", "run", "change", "verdict")
+    rows: list[Row] = []
+    for (key, statistic), each in found.items():
         values = [format_number(value) for value in (each.change.base, each.change.run)]
-        rows.append((f"{custom_title(key)} {statistic}", [*values, change_text(each)]))
-    return metrics_table(width, "changed metrics of the load test", ("base", "run", "change"), rows, ("base", "run"))
+        verdict = "no difference shown" if each.verdict == SAME else each.verdict
+        rows.append((f"{custom_title(key)} {statistic}", [*values, change_text(each), verdict]))
+    return metrics_table(width, "metrics of the load test", headings, rows, ("base", "run"))
 
 
 def _cells(difference: Difference) -> list[str]:

@@ -150,7 +150,8 @@ def _of_tests(paths: Sequence[Path], modules: Sequence[ModuleType]) -> dict[str,
 
 def _scenarios(path: Path, module: ModuleType) -> Sequence[object]:
     """Return the scenarios of a file. A variable of that name may be of the load test's own: texts of a locustfile,
-    say, that has neither Scenario nor user classes in it. Raises ObswarmError if it is meant as scenarios and is none."""
+    say, that has neither Scenario nor user classes in it. Raises ObswarmError if it is meant as scenarios and is
+    none."""
     found = getattr(module, "scenarios", None)
     if found is None or inspect.ismodule(found) or callable(found):
         return ()
