@@ -209,11 +209,12 @@ def format_rate_stages(stages: Sequence[RateStage]) -> str:
 class ArrivalRate:
     """A rate of iterations, of a load-test file (`arrival_rate = ArrivalRate("200/s")`) or of one of its user classes.
 
-    `rate` is written as in `--arrival-rate`: `"200/s"`, or stages as `"30s:50/s,2m:400/s,1m:0/s"` (each a straight line
-    to its rate), or a list of stages as (duration, iterations per second). `arrivals` is `"constant"`, at equal
+    `rate` is written as in `--arrival-rate`: `"200/s"`, or stages as `"30s:50/s,2m:400/s,1m:0/s"` (each a straight
+    line to its rate), or a list of stages as (duration, iterations per second). `arrivals` is `"constant"`, at equal
     distances, or `"poisson"`, independent of each other; a Poisson process with a `seed` is the same one in every run
-    with as many workers. `max_users` limits the users of these iterations over the fleet. None: the value of the run's
-    option --arrivals, --arrivals-seed or --max-users. Raises ObswarmError for invalid values.
+    with as many worker processes, which have equal parts of the rate then. `max_users` limits the users of these
+    iterations over the fleet. None: the value of the run's option --arrivals, --arrivals-seed or --max-users. Raises
+    ObswarmError for invalid values.
     """
 
     rate: str | Sequence[tuple[float | str, float]]

@@ -48,7 +48,11 @@ arrival_options: tuple[Callable[[Any], Any], ...] = (
         "--arrivals",
         help="Distances between the starts of iterations: equal (constant), or independent of each other (poisson).",
     ),
-    run_option("--arrivals-seed", help="Seed of --arrivals poisson; makes the starts the same in every run."),
+    run_option(
+        "--arrivals-seed",
+        help="Seed of --arrivals poisson; makes the starts the same in every run with as many worker"
+        " processes, which have equal parts of the rate then.",
+    ),
     run_option(
         "--max-users",
         help="Maximum number of users for --arrival-rate; an iteration is dropped, and counted, when all are busy.",

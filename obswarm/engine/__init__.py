@@ -4,7 +4,7 @@ from obswarm.on_demand import imported_on_demand
 
 with imported_on_demand(__name__):
     from obswarm.engine.allocation import ClassWeight, allocate, apportion, apportion_rate, spread, weight_of
-    from obswarm.engine.arrival_plan import plan_arrivals
+    from obswarm.engine.arrival_plan import has_seeded_arrivals, plan_arrivals
     from obswarm.engine.arrival_schedule import ArrivalSchedule, gaps_of
     from obswarm.engine.control import RunControl, RunObserver, StopReason, id_of, name_of, named_id
     from obswarm.engine.descriptors import DescriptorWatch, check_descriptors, check_open_files, check_worker_processes
@@ -136,6 +136,7 @@ __all__ = [
     "find_loadtest",
     "gaps_of",
     "give_equal_weights",
+    "has_seeded_arrivals",
     "host_of",
     "id_of",
     "import_file",

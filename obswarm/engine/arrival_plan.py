@@ -41,6 +41,12 @@ def plan_arrivals(
     return loads
 
 
+def has_seeded_arrivals(cls: type[User]) -> bool:
+    """Whether the iterations of a class start at random times that are to be the same ones in every run."""
+    arrivals, seed = cls._arrivals
+    return arrivals == "poisson" and seed is not None
+
+
 def _divided(classes: Sequence[type[User]], load: ArrivalRate, config: LoadConfig) -> dict[str, ArrivalLoad]:
     """Divide a load among classes by weight."""
     for cls in classes:

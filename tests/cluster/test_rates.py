@@ -15,7 +15,7 @@ from obswarm.cluster.master.generator import FleetGenerator
 from obswarm.cluster.master.journal import Journal, read
 from obswarm.cluster.wire.bounds import RunBounds
 from obswarm.cluster.wire.messages import Assign, Leaving, Stop, StopUsers, WorkerEvent
-from obswarm.engine import Run
+from obswarm.engine import Run, has_seeded_arrivals
 from obswarm.stats import Recorder
 from obswarm.stats.codec import OutOfBounds
 from tests.cluster.test_relay import Machine, stubbed
@@ -113,6 +113,25 @@ def test_rates_arrive_whole_at_every_worker_also_from_the_journal_and_through_a_
                 reported_before = len(processes[0].got(Assign))
     finally:
         masters[-1].run.close()
+
+
+def test_every_process_has_the_same_part_of_a_seeded_rate_whatever_its_capacity(
+    time: FakeTime, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the process of each index starts its iterations at the same times in every run."""
+    monkeypatch.setattr(Visitor, "_arrivals", ("poisson", 7))
+    processes = machine.join([100.0, 50.0, 30.0])
+    master = Master(time, tmp_path / "state", RatesExecutor({"Visitor": RATE}))
+    single = master.worker("single", 1000.0)
+    relay = MadeUpWorker(master.generator, master.generator.listener, "relay", joins=False)
+    relay.incarnation = "relay"
+    relay.join(processes=3, capacity=180.0)
+    master.pass_s(1)
+    machine.deliver(relay.got(Assign)[-1])
+    assert rates_of([single, *processes]) == pytest.approx([RATE / 4] * 4, rel=1e-12)
+    monkeypatch.setattr(Visitor, "_arrivals", ("poisson", None))
+    assert not has_seeded_arrivals(Visitor)
+    master.run.close()
 
 
 def test_another_rate_is_told_and_the_same_one_is_not_told_again(time: FakeTime, tmp_path: Path) -> None:

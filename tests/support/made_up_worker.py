@@ -65,8 +65,8 @@ class MadeUpWorker:
         """Messages of that kind that it was sent."""
         return self._letters.of(self.peer, kind)
 
-    def join(self, **ready: Any) -> None:
-        self.echo(Hello(PROTOCOL_VERSION, __version__, self.incarnation, self.name, 1, "", ""))
+    def join(self, processes: int = 1, **ready: Any) -> None:
+        self.echo(Hello(PROTOCOL_VERSION, __version__, self.incarnation, self.name, processes, "", ""))
         nonce = self.got(Welcome)[-1].nonce
         self.echo(replace(Ready(nonce, 1000.0, 1.0, {}, (self.name,), 0), **ready))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from obswarm.cluster.master.balancer import Balance, Users, distribute, distribute_rates
+from obswarm.cluster.master.balancer import Balance, Rates, Users, distribute, distribute_rates
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.cluster.wire.messages import Assign
 from obswarm.engine import Assignment, RateLimiter, are_same_ends, spread
@@ -64,8 +64,8 @@ class Assignments:
         present = {incarnation: worker.assigned or worker.users for incarnation, worker in by_incarnation.items()}
         given, missing = self._step(distribute(wanted, weights, present), present, wanted, rate, now)
         limits_before = {incarnation: worker.assigned_limits for incarnation, worker in by_incarnation.items()}
-        rates, limits = distribute_rates(assignment.rates, weights, assignment.max_users, limits_before)
-        ends = dict(assignment.ends)
+        rates, limits = self._divided_rates(assignment, by_incarnation, weights, limits_before)
+        ends, evenly = dict(assignment.ends), tuple(assignment.evenly)
         lasts_s = {name: max(0.0, end - now) for name, end in ends.items()}
         messages = []
         for incarnation, share in self._rates(missing, weights, rate).items():
@@ -84,9 +84,28 @@ class Assignments:
             worker.assign_number = self.number
             worker.rate = share
             messages.append(
-                (worker, Assign(self.number, users, share, rates[incarnation], limits[incarnation], lasts_s))
+                (worker, Assign(self.number, users, share, rates[incarnation], limits[incarnation], lasts_s, evenly))
             )
         return messages
+
+    @staticmethod
+    def _divided_rates(
+        assignment: Assignment,
+        by_incarnation: Mapping[str, WorkerState],
+        weights: Mapping[str, float],
+        limits_before: Mapping[str, Users],
+    ) -> tuple[dict[str, Rates], dict[str, Users]]:
+        """Return rates and maximum numbers of users by worker: of classes in `evenly` in equal parts for each process,
+        of all others by the weights."""
+        even = {name: rate for name, rate in assignment.rates.items() if name in assignment.evenly}
+        others = {name: rate for name, rate in assignment.rates.items() if name not in even}
+        rates, limits = distribute_rates(others, weights, assignment.max_users, limits_before)
+        if even:
+            processes = {incarnation: float(worker.processes) for incarnation, worker in by_incarnation.items()}
+            more_rates, more_limits = distribute_rates(even, processes, assignment.max_users, limits_before)
+            rates = {incarnation: {**own, **more_rates[incarnation]} for incarnation, own in rates.items()}
+            limits = {incarnation: {**own, **more_limits[incarnation]} for incarnation, own in limits.items()}
+        return rates, limits
 
     def _step(
         self,

@@ -40,6 +40,7 @@ from obswarm.engine import (
     StopReason,
     StopRequested,
     WorkerLoss,
+    has_seeded_arrivals,
 )
 from obswarm.feeds import FeedServer
 from obswarm.record import StopKind, WorkerStatus
@@ -84,6 +85,7 @@ class FleetGenerator(LoadGenerator):
     ) -> None:
         super().__init__(environment, messages)
         self._classes = [cls.__name__ for cls in environment.user_classes]
+        self._seeded = [cls.__name__ for cls in environment.user_classes if has_seeded_arrivals(cls)]
         self._run_id = spec.run_id
         self._max_endpoints = max_endpoints
         self._orphan_timeout_s = spec.orphan_timeout_s
@@ -151,7 +153,7 @@ class FleetGenerator(LoadGenerator):
     # During the run.
     def apply(self, assignment: Assignment, now: float) -> None:
         is_same = assignment.is_same_load(self._assignment)
-        self._assignment = assignment
+        self._assignment = assignment = replace(assignment, evenly=self._seeded)
         if is_same and not self._is_stale and not self.registry.is_assigning:
             return
         self._is_stale = False

@@ -68,6 +68,7 @@ class RunBounds(TableBounds):
                 rates=assign.rates,
                 max_users=assign.max_users,
                 ends={name: now + lasts_s for name, lasts_s in assign.lasts_s.items()},
+                evenly=assign.evenly,
             )
         except ValueError as error:
             raise OutOfBounds(clean_text(str(error))) from None

@@ -1,7 +1,7 @@
 """Assignment: the load that an executor wants at one moment."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 _SAME_END_S = 0.05
@@ -14,10 +14,11 @@ class Assignment:
 
     `users` are by class, `rates` in iterations per second by class. `spawn_rate` is in users per second: a generator
     that spreads users by itself starts no more than that. The executor's next step is due after `wait_s` seconds.
-    `settled`: the load reaches its target with this assignment. Raises ValueError for a rate
-    that is negative, infinite or not a number, and for a class with both users and a rate. `max_users` is the maximum
-    number of users for the iterations of a class with a rate, `ends` the time of the monotonic clock from which on no
-    iteration of a class is due, whatever its rate; a class without one has no known end.
+    `settled`: the load reaches its target with this assignment. Raises ValueError for a rate that is negative,
+    infinite or not a number, and for a class with both users and a rate. `max_users` is the maximum number of users
+    for the iterations of a class with a rate, `ends` the time of the monotonic clock from which on no iteration of a
+    class is due, whatever its rate; a class without one has no known end. The rate of a class in `evenly` is divided
+    among processes in equal parts, whatever their capacity.
     """
 
     users: Mapping[str, int]
@@ -27,6 +28,7 @@ class Assignment:
     rates: Mapping[str, float] = field(default_factory=dict)
     max_users: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[str, float] = field(default_factory=dict)
+    evenly: Collection[str] = ()
 
     def __post_init__(self) -> None:
         for name, rate in self.rates.items():
