@@ -93,7 +93,7 @@ DROPPED_ITERATIONS = Metric(
     "obswarm_dropped_iterations_total",
     Kind.COUNTER,
     ("user_class", "reason"),
-    "Iterations that were planned and not started. reason: no_free_user (all were busy, and their maximum number was reached), generator_behind (the worker was more than a second late), user_failed (the user could not be created, or ended before), run_stopped (before the user was ready), pacing (closed model: a user with constant pacing was busy with the iteration before).",
+    "Iterations that were planned and not started. reason: no_free_user (all were busy, and their maximum number was reached), generator_behind (the worker was more than a second late), user_failed (the user could not be created, or ended before), run_stopped (before the user was ready), pacing (closed model: a user with constant pacing was busy with the iteration before), worker_lost (a worker died: its share from its last report until others took it over).",
     "with iterations that were not started",
 )
 RATE_TARGET = Metric(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from obswarm.stats import GENERATOR_BEHIND, NO_FREE_USER, PACING, RUN_STOPPED, USER_FAILED, EndpointStats
+from obswarm.stats import GENERATOR_BEHIND, NO_FREE_USER, PACING, RUN_STOPPED, USER_FAILED, WORKER_LOST, EndpointStats
 from obswarm.units import counted, format_latency, format_names, format_percent
 
 _REASONS = {
@@ -10,6 +10,7 @@ _REASONS = {
     GENERATOR_BEHIND: "the load generator was more than a second late",
     USER_FAILED: "their user could not be created, or failed before",
     RUN_STOPPED: "the run stopped before their user was ready",
+    WORKER_LOST: "they were the share of a lost worker, from its last report until others took it over",
 }
 
 
@@ -27,8 +28,8 @@ def iteration_sentences(finished: int, dropped: Mapping[str, int], is_open: bool
                 " constant pacing were busy with the one before. The load was lower than planned."
             )
         else:
-            was = "was" if number == 1 else "were"
-            text = f"DROPPED: {counted(number, 'iteration')} ({ratio}) {was} not started: {_REASONS[reason]}."
+            was, unknown = "was" if number == 1 else "were", " or not reported" if reason == WORKER_LOST else ""
+            text = f"DROPPED: {counted(number, 'iteration')} ({ratio}) {was} not started{unknown}: {_REASONS[reason]}."
         sentences.append((text, reason != RUN_STOPPED))
     return sentences
 

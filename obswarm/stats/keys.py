@@ -43,7 +43,10 @@ RUN_STOPPED = "run_stopped"
 PACING = "pacing"
 """In the closed model: users with constant pacing were still busy with the iteration before."""
 
-DROP_REASONS = (NO_FREE_USER, GENERATOR_BEHIND, USER_FAILED, RUN_STOPPED, PACING)
+WORKER_LOST = "worker_lost"
+"""The share of a worker that died, from its last report until others took it over: not started, or not reported."""
+
+DROP_REASONS = (NO_FREE_USER, GENERATOR_BEHIND, USER_FAILED, RUN_STOPPED, PACING, WORKER_LOST)
 """Why an iteration that was planned was not started."""
 
 

@@ -43,7 +43,7 @@ from obswarm.engine import (
     WorkerLoss,
 )
 from obswarm.record import StopKind, WorkerStatus
-from obswarm.stats import Recorder
+from obswarm.stats import WORKER_LOST, Recorder
 from tests.support.fake_time import FakeTime
 from tests.support.made_up_worker import MadeUpWorker
 from tests.support.patience import wait_until
@@ -625,6 +625,42 @@ def test_a_process_that_dies_is_a_loss_and_the_last_one_ends_the_run(local: Flee
     assert local.events() == [StopRequested(StopReason(StopKind.LOST, "no worker process is left"))]
     Processes.made.on_exit(second.incarnation, -9)
     assert len(local.losses()) == 2, "each counts once"
+
+
+def test_the_share_of_a_process_that_died_is_counted_as_dropped(local: Fleet) -> None:
+    """From its last report until others take it over, so that finished and dropped ones are what was planned."""
+    first, second = local.join("first"), local.join("second")
+    local.generator.start()
+    local.generator.apply(Assignment({}, 1.0, rates={"Visitor": 80.0}), local.time.now)
+    for worker in (first, second):
+        worker.report()
+    local.time.advance(1.5)
+    second.report()
+    Processes.made.on_exit(first.incarnation, -9)
+    assert local.generator.collect().dropped == {("Visitor", WORKER_LOST): 60}
+    local.generator.apply(Assignment({}, 1.0, rates={"Visitor": 80.0}), local.time.now)
+    assert second.got(Assign)[-1].rates == {"Visitor": 80.0}
+    # The load has ended after half a second: only so much was left.
+    local.generator.apply(Assignment({}, 1.0, rates={"Visitor": 80.0}, ends={"Visitor": local.time.now + 0.5}), 0.0)
+    local.time.advance(2)
+    Processes.made.on_exit(second.incarnation, -9)
+    assert local.generator.collect().dropped == {("Visitor", WORKER_LOST): 40}
+
+
+def test_a_missing_worker_that_comes_back_has_lost_nothing_and_one_that_does_not_its_share_until_others_had_it(
+    fleet: Fleet,
+) -> None:
+    worker, other = fleet.join("w"), fleet.join("other")
+    fleet.generator.start()
+    fleet.generator.apply(Assignment({}, 1.0, rates={"Visitor": 10.0}), fleet.time.now)
+    worker.report()
+    fleet.pass_s(4, other)
+    assert fleet.state(worker).state is WorkerStatus.MISSING
+    worker.report()
+    assert fleet.state(worker).unreported_iterations() == {}
+    fleet.generator.apply(Assignment({}, 1.0, rates={"Visitor": 10.0}), fleet.time.now)
+    fleet.pass_s(9, other)
+    assert fleet.state(worker).unreported_iterations() == {"Visitor": 20}, "after four seconds the other one has it"
 
 
 def test_a_process_that_has_delivered_everything_may_end(local: Fleet) -> None:

@@ -113,7 +113,7 @@ class FleetGenerator(LoadGenerator):
         bounds = RunBounds.of(max_endpoints, self._classes)
         self.registry = WorkerRegistry(spec, self.listener, by_capacity=by_capacity, bounds=bounds)
         self._feeds = FeedService(feeds, self.messages, self.registry.send_to, spec.orphan_timeout_s)
-        self._losses = Losses(self._feeds.gone)
+        self._losses = Losses(self._feeds.gone, environment.recorder.record_dropped)
         if recovered is not None:
             self.registry.restore(restored_workers(recovered))
             progress = recovered.progress

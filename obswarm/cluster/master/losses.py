@@ -11,6 +11,7 @@ from obswarm.bounded_msgpack import unpack
 from obswarm.cluster.master.worker_state import WorkerState
 from obswarm.engine import WorkerLoss
 from obswarm.sanitize import clean_text
+from obswarm.stats import WORKER_LOST
 from obswarm.stats.codec import MOST_PROCESSES, Malformed
 from obswarm.units import counted, format_tenths
 
@@ -23,9 +24,15 @@ _MOST_USERS = 10**9
 class Losses:
     """Losses of a run. Each is logged, and counted in its worker's `lost`."""
 
-    def __init__(self, rows_of: Callable[[str], str] = lambda node: "") -> None:
-        """`rows_of` returns which rows of feeds a process had not used, as text."""
+    def __init__(
+        self,
+        rows_of: Callable[[str], str] = lambda node: "",
+        record_dropped: Callable[[str, str, int], None] = lambda user_class, reason, number: None,
+    ) -> None:
+        """`rows_of` returns which rows of feeds a process had not used, as text. `record_dropped` counts iterations of
+        a class that were not started, for a reason."""
         self._rows_of = rows_of
+        self._record_dropped = record_dropped
         self.of_time: list[WorkerLoss] = []
         """Losses that no table of statistics contains; they are journalled separately."""
         self._of_requests: dict[tuple[str, str], int] = {}
@@ -42,6 +49,8 @@ class Losses:
         rows = [text for text in map(self._rows_of, worker.nodes or (worker.name,)) if text]
         detail = "; ".join([detail, *rows])
         worker.lost += 1
+        for user_class, number in worker.unreported_iterations().items():
+            self._record_dropped(user_class, WORKER_LOST, number)
         self.of_time.append(WorkerLoss(worker.name, detail, unreported_s, users))
         logger.error(
             "The worker %s is lost (%s): up to %s of statistics of its %s are missing.",

@@ -207,7 +207,7 @@ class WorkerRegistry:
                 if worker.state is WorkerStatus.READY:
                     logger.info("The worker %s is leaving: %s.", worker.name, clean_text(message.reason))
                     worker.state = WorkerStatus.LEAVING
-                    worker.unassign()
+                    worker.unassign(now)
                     self._events.append(events.Left(worker))
             case _:
                 self._dropped_frames += 1
@@ -301,7 +301,7 @@ class WorkerRegistry:
         """Have all workers stop their users."""
         self._stop_timeout_s = timeout_s
         for worker in self.workers.values():
-            worker.unassign()
+            worker.unassign(clock.monotonic())
         self.broadcast(messages.Stop(timeout_s))
 
     def end(self, exit_code: int) -> bool:
@@ -331,7 +331,7 @@ class WorkerRegistry:
                 silence = format_duration(round(now - worker.heard_s))
                 logger.warning("The worker %s is missing: no message for %s.%s", worker.name, silence, moves)
                 worker.state = WorkerStatus.MISSING
-                worker.unassign()
+                worker.unassign(now)
                 self.users.leave(worker.incarnation, now)
                 self._events.append(events.Missing(worker))
             elif worker.state is WorkerStatus.LEAVING and worker.complete and worker.acked >= worker.last_sequence:
@@ -354,7 +354,7 @@ class WorkerRegistry:
     def _lose(self, worker: WorkerState) -> None:
         if not worker.is_over:
             worker.state = WorkerStatus.LOST
-            worker.unassign()
+            worker.unassign(clock.monotonic())
             self.users.leave(worker.incarnation, clock.monotonic())
             self.heartbeats.do_not_await(worker)
             self._by_peer.pop(worker.peer, None)

@@ -42,6 +42,8 @@ class WorkerState:
     assigned_rates: Rates = field(default_factory=dict)
     assigned_limits: Users = field(default_factory=dict)
     assigned_ends: Rates = field(default_factory=dict)
+    released: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """The last rates that were taken from it, by class, each with the time at which others took it over or it ended."""
     assign_number: int = 0
     rate: float = 0.0
     """Its assigned spawn rate, in users per second."""
@@ -80,11 +82,14 @@ class WorkerState:
         self.cut_off_s = None
         self.users = ready.users
         # It gets a new assignment in any case; users that it has lost are assigned again.
-        self.unassign()
+        self.unassign(now)
         self.assign_number = 0
 
-    def unassign(self) -> None:
+    def unassign(self, now: float) -> None:
         """Remove its users and rates, until the next assignment."""
+        if self.assigned_rates:
+            ends = {name: min(now, self.assigned_ends.get(name, now)) for name in self.assigned_rates}
+            self.released = {name: (rate, ends[name]) for name, rate in self.assigned_rates.items()}
         self.assigned, self.assigned_rates, self.assigned_limits, self.assigned_ends = {}, {}, {}, {}
 
     def take_delta(self, sequence: int, delta: bytes, into: DeltaSum, now: float) -> None:
@@ -132,6 +137,11 @@ class WorkerState:
         self.max_cpu_ratio = max(self.max_cpu_ratio, report.cpu_ratio)
         self.max_loop_lag_s = max(self.max_loop_lag_s, report.loop_lag_s)
         self.was_saturated = self.was_saturated or report.saturated
+
+    def unreported_iterations(self) -> dict[str, int]:
+        """Return about how many iterations by class were its share since its last report, until others took over."""
+        found = {name: round(rate * (until_s - self.stats_s)) for name, (rate, until_s) in self.released.items()}
+        return {name: number for name, number in found.items() if number > 0}
 
     @property
     def strain(self) -> tuple[float, float]:
