@@ -12,6 +12,7 @@ from greenlet import getcurrent
 from obswarm import clock
 from obswarm.api import Environment, StopUser, User
 from obswarm.engine.arrival_schedule import ArrivalSchedule, gaps_of
+from obswarm.engine.executor import Assignment
 from obswarm.engine.iteration_grants import IterationGrants
 from obswarm.engine.user_pool import UserPool
 from obswarm.stats import GENERATOR_BEHIND, NO_FREE_USER, RUN_STOPPED, USER_FAILED
@@ -19,6 +20,8 @@ from obswarm.stats import GENERATOR_BEHIND, NO_FREE_USER, RUN_STOPPED, USER_FAIL
 _BEHIND_S = 1.0
 """Iterations that are later than this are dropped: after a pause of the process, they would be a burst."""
 _LONGEST_WAIT_S = 60.0
+_LATE_BEGIN_S = 0.25
+"""If the first rate is assigned later than this, what was due before is left out: it would be a burst."""
 _SAME_END_S = 0.1
 """Ends that differ by less are the same: messages take varying times, and starts and end are to be of one message."""
 
@@ -202,26 +205,26 @@ class Arrivals:
         """Return the user classes that have had a rate."""
         return iter(self._schedules)
 
-    def assign(
-        self, rates: Mapping[str, float], max_users: Mapping[str, int], now: float, ends: Mapping[str, float]
-    ) -> None:
-        """Set the rates in iterations per second, the maximum number of users, and the end of the iterations (time of
-        the monotonic clock), of user classes by name."""
+    def assign(self, assignment: Assignment, now: float) -> None:
+        """Set the rates of iterations, the maximum number of users, and the end of the iterations of user classes."""
+        rates, ends = assignment.rates, assignment.ends
         if any(rates.values()):
-            self._users.limit(max_users)
+            self._users.limit(assignment.max_users)
         for name in {**self._schedules, **rates}:
             rate = rates.get(name, 0.0)
-            schedule = self._schedules.get(name)
+            schedule, since = self._schedules.get(name), now
             if schedule is None:
+                begin = assignment.begins.get(name, now)
+                since = begin if now - begin < _LATE_BEGIN_S else now
                 arrivals, seed = self._classes[name]._arrivals
-                schedule = self._schedules[name] = ArrivalSchedule(now, *gaps_of(arrivals, seed, name, self.index))
+                schedule = self._schedules[name] = ArrivalSchedule(since, *gaps_of(arrivals, seed, name, self.index))
                 self._users.use()
             end_s = ends.get(name, math.inf)
             if not abs(end_s - schedule.end_s) < _SAME_END_S:
                 schedule.end_s = end_s
                 self.changed.set()
             if rate != schedule.rate:
-                self._start(name, schedule.set_rate(rate, now), now)
+                self._start(name, schedule.set_rate(rate, since), now)
                 self.changed.set()
         self._users.retire_surplus()
 

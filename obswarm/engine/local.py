@@ -130,7 +130,7 @@ class LocalGenerator(LoadGenerator):
     def _assign_rates(self, assignment: Assignment, now: float) -> None:
         if self._starts is None:
             self._starts = self.supervisor.keep("The start of iterations", self._arrivals.keep)
-        self._arrivals.assign(assignment.rates, assignment.max_users, now, assignment.ends)
+        self._arrivals.assign(assignment, now)
 
     def set_index(self, index: int) -> None:
         """Set the number of this process in its run, before the first assignment."""

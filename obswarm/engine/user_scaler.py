@@ -27,6 +27,7 @@ class UserScaler:
         self._rates: Mapping[str, float] = {}
         self._max_users: Mapping[str, int] = {}
         self._rates_end: Mapping[str, float] = {}
+        self._rates_begin: Mapping[str, float] = {}
         self._number = 0
         self._starts: RateLimiter | None = None
         self._ends: RateLimiter | None = None
@@ -46,7 +47,7 @@ class UserScaler:
         self._number = number
         self._wanted = {name: assignment.users.get(name, 0) for name in self.assigned}
         self._rates, self._max_users = assignment.rates, assignment.max_users
-        self._rates_end = assignment.ends
+        self._rates_end, self._rates_begin = assignment.ends, assignment.begins
         self.assigned.update({name: 0 for name in self.assigned if name in self._rates})
         self._rate = max(assignment.spawn_rate, _SLOWEST_RATE)
         self._end_rate = max(self._rate, sum(self._distances(-1).values()) / _ENDS_WITHIN_S)
@@ -72,7 +73,15 @@ class UserScaler:
         if self._wanted == self.assigned:
             self.settled = self._number
         users, rates = dict(self.assigned), self._rates
-        return Assignment(users, self._rate, wait_s, rates=rates, max_users=self._max_users, ends=self._rates_end)
+        return Assignment(
+            users,
+            self._rate,
+            wait_s,
+            rates=rates,
+            max_users=self._max_users,
+            ends=self._rates_end,
+            begins=self._rates_begin,
+        )
 
     def _distances(self, direction: int) -> dict[str, int]:
         """Return the users to be started (1) or ended (-1), by class."""

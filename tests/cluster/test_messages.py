@@ -117,12 +117,12 @@ def test_numbers_that_are_none_are_refused() -> None:
 def test_rates_that_are_none_are_refused(rates: object) -> None:
     number = msgpack.unpackb(encode(protocol.Assign(1, {"B": 2}, 1.0)))[0]
     with pytest.raises(NotAMessage):
-        decode(msgpack.packb([number, 1, {"B": 2}, 1.0, rates, {}, {}, []]))
+        decode(msgpack.packb([number, 1, {"B": 2}, 1.0, rates, {}, {}, {}, []]))
     assert decode(
-        msgpack.packb([number, 1, {"B": 2}, 1.0, {"A": 0.5}, {"A": 3}, {"A": 2.5}, ["A"]])
-    ) == protocol.Assign(1, {"B": 2}, 1.0, {"A": 0.5}, {"A": 3}, {"A": 2.5}, ("A",))
+        msgpack.packb([number, 1, {"B": 2}, 1.0, {"A": 0.5}, {"A": 3}, {"A": 2.5}, {"A": 0.1}, ["A"]])
+    ) == protocol.Assign(1, {"B": 2}, 1.0, {"A": 0.5}, {"A": 3}, {"A": 2.5}, {"A": 0.1}, ("A",))
     with pytest.raises(NotAMessage):
-        decode(msgpack.packb([number, 1, {"B": 2}, 1.0, {"A": 0.5}, {"A": -3}, {}, []]))
+        decode(msgpack.packb([number, 1, {"B": 2}, 1.0, {"A": 0.5}, {"A": -3}, {}, {}, []]))
 
 
 def test_a_hello_of_another_version_says_which_whatever_else_it_has() -> None:

@@ -20,8 +20,8 @@ from obswarm.api import (
     task,
     transition,
 )
-from obswarm.engine import ArrivalLoad, LocalGenerator, OpenExecutor, RateCurve, Run, RunResult
-from obswarm.engine.iterations import IterationUsers
+from obswarm.engine import ArrivalLoad, Assignment, LocalGenerator, OpenExecutor, RateCurve, Run, RunResult
+from obswarm.engine.iterations import Arrivals, IterationUsers
 from obswarm.engine.user_pool import UserPool
 from obswarm.stats import GENERATOR_BEHIND, NO_FREE_USER, RUN_STOPPED, USER_FAILED, EndpointKey, Recorder
 
@@ -63,6 +63,25 @@ def test_users_run_iterations_again_and_again_when_they_are_due() -> None:
     assert Quick.seen["starts"] == Quick.seen["stops"] < 20, "users are used again"
     assert result.final.rates_target == {"Quick": 0.0}
     assert result.stop_reason.detail == "the planned time is over"
+
+
+def test_a_first_assignment_that_is_late_leaves_nothing_out() -> None:
+    """The plan's time has begun before, and the number of iterations is its integral."""
+
+    class Quick(User):
+        @task
+        def nothing(self) -> None: ...
+
+    environment = Environment(events=Events(), recorder=Recorder(), user_classes=[Quick])
+    for late_s, number in ((0.2, 101), (0.3, 71)):
+        begun: list[float] = []
+        users = IterationUsers(environment, UserPool(environment, lambda error: None, lambda: None))
+        users.start = lambda name, intended_s, now, begun=begun: begun.append(intended_s)  # type: ignore[method-assign]
+        arrivals, now = Arrivals(environment, users), clock.monotonic()
+        began = now - late_s
+        arrivals.assign(Assignment({}, 1.0, rates={"Quick": 100.0}, begins={"Quick": began}), now)
+        arrivals.start_due(began + 1.0 + 1e-6)
+        assert len(begun) == number, "a delay of more than 0.25 s would be a burst"
 
 
 def test_iterations_without_a_free_user_are_counted_as_dropped() -> None:

@@ -66,6 +66,7 @@ class Assignments:
         limits_before = {incarnation: worker.assigned_limits for incarnation, worker in by_incarnation.items()}
         rates, limits = self._divided_rates(assignment, by_incarnation, weights, limits_before)
         ends, evenly = dict(assignment.ends), tuple(assignment.evenly)
+        late_s = {name: max(0.0, now - begin) for name, begin in assignment.begins.items()}
         lasts_s = {name: max(0.0, end - now) for name, end in ends.items()}
         messages = []
         for incarnation, share in self._rates(missing, weights, rate).items():
@@ -84,7 +85,10 @@ class Assignments:
             worker.assign_number = self.number
             worker.rate = share
             messages.append(
-                (worker, Assign(self.number, users, share, rates[incarnation], limits[incarnation], lasts_s, evenly))
+                (
+                    worker,
+                    Assign(self.number, users, share, rates[incarnation], limits[incarnation], lasts_s, late_s, evenly),
+                )
             )
         return messages
 

@@ -68,6 +68,7 @@ class RunBounds(TableBounds):
                 rates=assign.rates,
                 max_users=assign.max_users,
                 ends={name: now + lasts_s for name, lasts_s in assign.lasts_s.items()},
+                begins={name: now - late_s for name, late_s in assign.late_s.items()},
                 evenly=assign.evenly,
             )
         except ValueError as error:

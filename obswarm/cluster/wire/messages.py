@@ -151,6 +151,8 @@ class Assign:
     """Maximum number of users for these iterations, by class."""
     lasts_s: dict[str, float] = field(default_factory=dict)
     """Seconds from now on, by class, after which no iteration is due; a class without has no known end."""
+    late_s: dict[str, float] = field(default_factory=dict)
+    """Seconds by which the first rate of a class is assigned late."""
     evenly: tuple[str, ...] = ()
     """Classes whose rate a relay divides among its processes in equal parts."""
 

@@ -28,6 +28,9 @@ class Assignment:
     rates: Mapping[str, float] = field(default_factory=dict)
     max_users: Mapping[str, int] = field(default_factory=dict)
     ends: Mapping[str, float] = field(default_factory=dict)
+    begins: Mapping[str, float] = field(default_factory=dict)
+    """Time of the monotonic clock, by class, at which the first rate of a class began: a little before, if the first
+    step was late."""
     evenly: Collection[str] = ()
 
     def __post_init__(self) -> None:

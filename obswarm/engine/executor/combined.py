@@ -84,6 +84,7 @@ class CombinedExecutor:
             rates=dict.fromkeys(self._open.target, 0.0) if opened is None else opened.rates,
             max_users={} if opened is None else opened.max_users,
             ends={} if opened is None else opened.ends,
+            begins={} if opened is None else opened.begins,
         )
 
     def may_want_more(self, now: float) -> bool:

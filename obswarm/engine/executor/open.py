@@ -128,12 +128,13 @@ class OpenExecutor:
             planned = curve.integral(elapsed_s) - curve.integral(before_s)
             self._missing[name] += planned - self._rates[name] * since_s
             self._rates[name] = self._rate(name, curve, elapsed_s)
+        begins = dict.fromkeys(self._curves, self._started) if self._last is None else {}
         self._last = now
         step = self.plan_step
         has_settled = self.settled and self._settled_step != step
         if has_settled:
             self._settled_step = step
-        return self._assignment(has_settled, self._ends())
+        return self._assignment(has_settled, self._ends(), begins)
 
     def _rate(self, name: str, curve: RateOverTime, elapsed_s: float) -> float:
         step_s, left_s = _STEP_S, _CORRECTED_OVER_S
@@ -159,8 +160,9 @@ class OpenExecutor:
             return {}
         return dict.fromkeys(self._curves, (self._began if self.holding else self._started) + duration_s)
 
-    def _assignment(self, has_settled: bool, ends: Mapping[str, float]) -> Assignment:
-        return Assignment({}, 1.0, _STEP_S, has_settled, dict(self._rates), dict(self._max_users), ends)
+    def _assignment(self, has_settled: bool, ends: Mapping[str, float], begins: Mapping[str, float]) -> Assignment:
+        rates, max_users = dict(self._rates), dict(self._max_users)
+        return Assignment({}, 1.0, _STEP_S, has_settled, rates, max_users, ends, begins)
 
     def may_want_more(self, now: float) -> bool:
         """As Executor.may_want_more."""

@@ -166,6 +166,7 @@ class ScenarioExecutor:
         rates: dict[str, float] = {}
         max_users: dict[str, int] = {}
         ends: dict[str, float] = {}
+        begins: dict[str, float] = {}
         wait_s, has_settled, spawn_rate = _STEP_S, False, 0.0
         for part in self._parts:
             assignment = part.step(now) if part.is_running else None
@@ -180,6 +181,7 @@ class ScenarioExecutor:
             rates.update(assignment.rates)
             max_users.update(assignment.max_users)
             ends.update(assignment.ends)
+            begins.update(assignment.begins)
             wait_s = min(wait_s, assignment.wait_s)
             has_settled = has_settled or assignment.settled
             if assignment.users:
@@ -187,7 +189,7 @@ class ScenarioExecutor:
         if all(part.state is ScenarioState.OVER for part in self._parts):
             return None
         self._spawn_rate = spawn_rate or self._spawn_rate
-        return Assignment(users, self._spawn_rate, wait_s, has_settled and self.settled, rates, max_users, ends)
+        return Assignment(users, self._spawn_rate, wait_s, has_settled and self.settled, rates, max_users, ends, begins)
 
     def _start_when_due(self, part: _Part, now: float) -> None:
         if self._is_scaled:
