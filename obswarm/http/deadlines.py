@@ -6,10 +6,12 @@ present deadline. A stream is looked at about once per timeout, not once per req
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import gevent
 from gevent.hub import Hub
+from greenlet import greenlet
 
 from obswarm import clock
 
@@ -34,14 +36,25 @@ class Deadlines:
     """The wheel of one hub (one thread). Deadlines are met late by at most RESOLUTION_S and the loop's lag."""
 
     def __init__(self, hub: Hub) -> None:
-        self.leave = hub.switch
+        self.leave: Callable[[], Any] = greenlet.switch.__get__(hub)
         """Let others run until what this greenlet waits for switches back to it. Here for all streams of the hub, since
-        each bound method is an object."""
+        each bound method is an object.
+
+        It is greenlet's method: gevent's own, in Cython, looks for a hook `switch_out` of each greenlet that waits,
+        which is a tenth of the way to the hub and back. The only one with that hook is the hub, where a callback of the
+        loop cannot wait: there `leave` returns at once. See `refuse_hub`."""
+        self._hub = hub
 
         self._slots: dict[int, set[Waiting]] = {}
         self._timer = hub.loop.timer(RESOLUTION_S, repeat=RESOLUTION_S)
         self._turned_to = 0
         self._turning = False
+
+    def refuse_hub(self, waiter: Any) -> None:
+        """Raise gevent's BlockingSwitchOutError when the hub was to wait. Call this when what `leave` has waited for is
+        not so."""
+        if waiter is self._hub:
+            waiter.switch_out()
 
     def watch(self, waiting: Waiting) -> None:
         """Check the stream again when it is due."""

@@ -114,7 +114,7 @@ class SocketStream:
             try:
                 return self._socket.recv(READ_SIZE)
             except BlockingIOError:
-                continue
+                self._deadlines.refuse_hub(waiter)
 
     def send(self, payload: bytes) -> None:
         try:
@@ -144,11 +144,13 @@ class SocketStream:
         return bool(poll(0))
 
     def _wait_writable(self) -> None:
+        waiter = getcurrent()
+        self._deadlines.refuse_hub(waiter)
         if self._writing is None:
             self._writing = self._loop.io(self._socket.fileno(), _WRITE)
         if self.due < self.looked_at:
             self._deadlines.watch(self)
-        self.waiter = waiter = getcurrent()
+        self.waiter = waiter
         self._writing.start(waiter.switch)
         try:
             self._deadlines.leave()
