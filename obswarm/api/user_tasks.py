@@ -1,5 +1,6 @@
 """UserTasks: the outermost TaskSet of a user, in the closed and in the open model."""
 
+from random import random
 from types import FunctionType
 
 from gevent import GreenletExit, Timeout, sleep
@@ -14,6 +15,7 @@ from obswarm.api.errors import (
 )
 from obswarm.api.task_declaration import Task
 from obswarm.api.tasks import IterationSource, TaskSet, TaskUser
+from obswarm.clock import monotonic
 
 _AFTER_ERROR_S = 1.0
 
@@ -68,20 +70,25 @@ class UserTasks(TaskSet):
             # Where the wait time itself fails, iterations must not become a busy loop.
             sleep(_AFTER_ERROR_S)
 
-    def execute_task(self, entry: Task) -> None:
-        user = self.user
+    def run_iteration(self) -> None:
+        # TaskSet's, with the calls that it makes written out: this runs for every task.
+        user, tasks = self.user, self.tasks
+        if self._queue or not tasks:
+            entry = self._queue.popleft() if self._queue else self.get_next_task()
+        else:
+            entry = tasks[int(random() * len(tasks))] if len(tasks) > 1 else tasks[0]
+        if user.is_stopping:
+            raise StopUser
+        started = monotonic()
         try:
-            # The first check is for nearly all tasks: methods that are marked with @task.
+            # Nearly all tasks are methods that are marked with @task.
             if type(entry) is FunctionType:
                 entry(user)
-            elif isinstance(entry, type) and issubclass(entry, TaskSet):
-                entry(user).run()
-            elif getattr(entry, "__self__", None) is user:
-                entry()
             else:
-                entry(user)
-        except GreenletExit:
+                self.execute_task(entry)
+        except GreenletExit as error:
             # It is interrupted, and counted as that.
+            self._count_cut_off("task", entry, error, started)
             raise
         except StopUser:
             # In a wait within a TaskSet, a user that is to stop raises it.
@@ -92,3 +99,12 @@ class UserTasks(TaskSet):
             self._recorder.record_iteration(self._user_class)
             raise
         self._recorder.record_iteration(self._user_class)
+
+    def execute_task(self, entry: Task) -> None:
+        user = self.user
+        if isinstance(entry, type) and issubclass(entry, TaskSet):
+            entry(user).run()
+        elif getattr(entry, "__self__", None) is user:
+            entry()
+        else:
+            entry(user)
