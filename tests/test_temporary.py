@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from obswarm.cli import main
+from obswarm.cli import main, process
 from obswarm.temporary import TemporaryFolder, remove_abandoned
 
 _MAKES_ONE = """
@@ -74,7 +74,7 @@ def test_any_command_removes_what_a_killed_process_has_left(folder: Path, monkey
     (folder / "obswarm-a").mkdir()
     (folder / "obswarm-a" / ".obswarm-owner").touch()
     for name in ("open_standard_streams", "escape_tracebacks"):
-        monkeypatch.setattr(main, name, lambda: None)
+        monkeypatch.setattr(process, name, lambda: None)
     monkeypatch.setattr("sys.argv", ["obswarm", "--version"])
     with pytest.raises(SystemExit) as end:
         main.main()

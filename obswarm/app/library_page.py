@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import gevent
 from msgspec import UNSET
 
 from obswarm.api import Environment, ObswarmError, OptionValues
@@ -15,6 +14,7 @@ from obswarm.app.planning import LoadedTest
 from obswarm.cluster import is_loopback
 from obswarm.config import RunConfig
 from obswarm.engine import LoadTest, Output, Run, RunResult
+from obswarm.greenlets import Supervisor
 from obswarm.http import check_host
 from obswarm.metrics import MetricsApp, SnapshotRegistry
 from obswarm.units import format_names, parse_duration
@@ -123,7 +123,7 @@ class LibraryWebUI(WebUI):
         if run is None:
             raise NotPossible("The run has not started; the log says why.")
         if longest_s is not None:
-            gevent.spawn_later(longest_s, self._stop, run)
+            Supervisor().spawn_later(longest_s, "The end of the run time", self._stop, run)
         return run.run_id
 
     def _classes(self, request: Start) -> list[Any] | None:
