@@ -39,7 +39,7 @@ def locust_blueprint(service: PageService, environment: Environment) -> Blueprin
         """Return a view that changes something on a GET, which a link on any page could make a browser send."""
 
         def checked() -> Any:
-            if is_from_elsewhere(request.environ):
+            if is_from_elsewhere(request.environ) or _may_be_a_link():
                 raise Forbidden("The request is one of a page of another origin.")
             return view()
 
@@ -106,6 +106,13 @@ def locust_blueprint(service: PageService, environment: Environment) -> Blueprin
     add("/tasks", tasks)
     add("/logs", logs)
     return blueprint
+
+
+def _may_be_a_link() -> bool:
+    """Whether a browser sends a GET without saying what made it do so: it says that to loopback addresses and over TLS
+    only, and sends along the user and password that it was once given for this server."""
+    is_browser = request.headers.get("User-Agent", "").startswith("Mozilla/")
+    return request.method == "GET" and is_browser and "Sec-Fetch-Site" not in request.headers
 
 
 class _Rows(CsvRows):

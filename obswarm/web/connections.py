@@ -4,10 +4,12 @@ up the file descriptors or the memory that the run needs."""
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Any
 
 import gevent
+from gevent import socket as gevent_socket
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from obswarm import clock, open_files
@@ -36,6 +38,9 @@ _LAST_DATA_RECEIVED = slice(52, 56)
 
 _NO_WAIT_S = 0.02
 """Shorter waits count as none: the kernel counts in steps of up to 10 ms."""
+
+_BODY_ENDS = "unexpected end of file while reading request"
+"""Beginning of the error of gevent for a body that is shorter than announced."""
 
 _LOOK_EVERY_S = 0.5
 _ACCEPTED_AT_ONCE = 20
@@ -68,10 +73,15 @@ class Connection:
         self.trusted = True
         self.begin_request()
 
+    def wrap(self, wrapped: Any) -> None:
+        """Note the socket with TLS, which has taken over the accepted one."""
+        self._socket = wrapped
+
     def close(self) -> None:
         """Shut the connection down; pending reads and writes end."""
         try:
-            self._socket.shutdown(socket.SHUT_RDWR)
+            # Of a socket with TLS, its own method would have pending reads fail in other ways.
+            gevent_socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             # Already closed by the peer.
             pass
@@ -100,7 +110,8 @@ def keep_streaming(environ: Any, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 class _BoundedHead:
-    """The file of a connection, with a limit for the size of a head."""
+    """The file of a connection, with a limit for the size of a head. It ends when the connection is closed, whatever a
+    socket with TLS raises then."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -114,7 +125,9 @@ class _BoundedHead:
         self._left = None
 
     def readline(self, size: int = -1) -> bytes:
-        line: bytes = self._file.readline(size)
+        line = b""
+        with suppress(OSError):
+            line = self._file.readline(size)
         if self._left is not None:
             self._left -= len(line)
             if self._left < 0:
@@ -122,11 +135,14 @@ class _BoundedHead:
         return line
 
     def read(self, size: int = -1) -> bytes:
-        piece: bytes = self._file.read(size)
+        piece = b""
+        with suppress(OSError):
+            piece = self._file.read(size)
         return piece
 
     def wait_for_a_byte(self) -> None:
-        self._file.peek(1)
+        with suppress(OSError):
+            self._file.peek(1)
 
     @property
     def closed(self) -> bool:
@@ -160,6 +176,13 @@ class _Handler(WSGIHandler):  # type: ignore[misc]  # gevent has no types
         self.rfile.end_head()
         self.connection.begin_request()
         return fine
+
+    def handle_error(self, kind: type[BaseException], error: BaseException, trace: Any) -> None:
+        # Of a connection that was closed: with TLS, and while a body was read.
+        if issubclass(kind, OSError) and (kind.__module__ == "ssl" or str(error).startswith(_BODY_ENDS)):
+            self.close_connection = True
+        else:
+            super().handle_error(kind, error, trace)
 
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
@@ -265,20 +288,23 @@ class BoundedServer(WSGIServer):  # type: ignore[misc]  # gevent has no types
 
     def wrap_socket_and_handle(self, accepted: Any, address: Any) -> None:
         """Do the TLS handshake, within the time for the first head, and handle the connection."""
-        connection = self.connections.get(accepted)
-        try:
-            wrapped = self.wrap_socket(accepted, **self.ssl_args)
-        except OSError:
-            # No TLS, or the time is over.
+        connection = self.connections.pop(accepted, None)
+        if connection is None:
+            # Closed for a newer connection before its greenlet was first scheduled.
             accepted.close()
             return
-        finally:
-            self.connections.pop(accepted, None)
-        if connection is not None:
-            self.connections[wrapped] = connection
+        wrapped = self.wrap_socket(accepted, **{**self.ssl_args, "do_handshake_on_connect": False})
+        # From now on the accepted socket is an empty one, which cannot be shut down.
+        connection.wrap(wrapped)
+        self.connections[wrapped] = connection
         try:
+            wrapped.do_handshake()
             self.handle(wrapped, address)
+        except OSError:
+            # No TLS, or the time is over.
+            pass
         finally:
+            self.connections.pop(wrapped, None)
             wrapped.close()
 
     def _sweep(self) -> None:

@@ -1,10 +1,18 @@
 """The Flask application of a master service's API (obswarm.web.runs); its requests need the bearer token."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import BadRequest, Conflict, HTTPException, NotFound, Unauthorized
+from werkzeug.exceptions import (
+    BadRequest,
+    Conflict,
+    HTTPException,
+    NotFound,
+    RequestEntityTooLarge,
+    Unauthorized,
+)
 
 from obswarm.api import ObswarmError
 from obswarm.engine import RunControl, StopReason
@@ -57,7 +65,7 @@ class RunsApp:
 
     def _submit(self) -> Response:
         try:
-            accepted = self._service.submit(RunRequest.unpack(request.get_data(cache=False)))
+            accepted = self._service.submit(RunRequest.unpack(_body()))
         except ServiceBusy as error:
             raise Conflict(str(error)) from None
         except (BadRunRequest, ObswarmError) as error:
@@ -81,14 +89,24 @@ class RunsApp:
 
 
 def _stop_as_requested(control: RunControl) -> None:
-    command: Any = request.get_json(force=True, silent=True)
+    content = _body()
     try:
+        command = json.loads(content)
         kind, detail, abort = StopKind(command["kind"]), command["detail"], command["abort"]
         if type(detail) is not str or type(abort) is not bool:
             raise ValueError("wrong values")
     except (ValueError, KeyError, TypeError):
         raise BadRequest("kind, detail and abort are required.") from None
     (control.abort if abort else control.stop)(StopReason(kind, detail))
+
+
+def _body() -> bytes:
+    """Return the request's body. Raises 413."""
+    content = request.get_data(cache=False)
+    # Of a body whose length was not announced, Werkzeug reads so much and no more.
+    if len(content) >= (request.max_content_length or 0):
+        raise RequestEntityTooLarge
+    return content
 
 
 def _json(document: dict[str, Any], status: int = 200) -> Response:
@@ -102,7 +120,7 @@ def _described(error: HTTPException) -> Any:
         return response
     text = error.description or error.name
     if error.code == 413:
-        text = f"the body may have at most {request.max_content_length} bytes"
+        text = f"the body has to have less than {request.max_content_length} bytes"
     described = _json({"error": text}, error.code or 500)
     for name, value in response.headers:
         if name not in ("Content-Type", "Content-Length"):

@@ -1,11 +1,13 @@
 """The limits of the web port, with raw sockets."""
 
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import gevent
 import pytest
+import trustme
 from gevent import socket as gevent_socket
 
 from obswarm import open_files
@@ -99,6 +101,49 @@ def test_a_head_that_does_not_come_to_its_end_is_not_waited_for(connect, stalls:
     began = monotonic()
     answer_of(connection)
     assert 0.1 < monotonic() - began < stalls.allowed_s(3)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Files of a certificate and its key."""
+    issued, folder = trustme.CA().issue_cert("127.0.0.1"), tmp_path_factory.mktemp("tls")
+    issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    issued.private_key_pem.write_to_path(folder / "key.pem")
+    return str(folder / "cert.pem"), str(folder / "key.pem")
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    "sent",
+    [
+        None,
+        b"",
+        b"GET /metrics HTTP/1.1\r\nHost: a\r\n",
+        b"POST /api HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer wrong\r\nContent-Length: 9\r\n\r\n1",
+        b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n",
+    ],
+)
+def test_connections_with_tls_have_the_same_limits(
+    certificate: tuple[str, str], stalls: StallMeter, sent: bytes | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def read_all(environ: Any, start_response: Any) -> Iterable[bytes]:
+        environ["wsgi.input"].read()
+        gevent.sleep(0.5)
+        return []
+
+    context = ssl._create_unverified_context()
+    metrics = MetricsApp(SnapshotRegistry())
+    with WebServer(metrics, "127.0.0.1", 0, {"/api": read_all, "/slow": read_all}, tls=certificate) as server:
+        plain = gevent_socket.create_connection(("127.0.0.1", server.port), HANG_S)
+        began = monotonic()
+        # Without a greeting, or with one.
+        connection = plain if sent is None else context.wrap_socket(plain)
+        connection.sendall(sent or b"")
+        answer_of(connection)
+        assert monotonic() - began < stalls.allowed_s(3)
+        connection.close()
+        wait_until(lambda: server._server is not None and not server._server.connections)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.usefixtures("quick")

@@ -1,5 +1,6 @@
 """The API of a master that stays: who may, what is accepted, and that every news reaches who asks."""
 
+import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -212,10 +213,23 @@ def test_the_paths_of_the_page_are_left_to_it(service) -> None:
 def test_a_body_is_read_after_the_token_and_up_to_a_limit(service, taken, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("obswarm.web.runs_application.LARGEST_REQUEST_BYTES", 20_000)
     assert ask(service, "POST", "/api/v1/runs", b"x" * 20_001, "wrong")[0] == 401
-    code, answer = ask(service, "POST", "/api/v1/runs", b"x" * 20_001)
-    assert (code, json.loads(answer)["error"]) == (413, "the body may have at most 20000 bytes")
-    assert "not a request" in json.loads(ask(service, "POST", "/api/v1/runs", b"x" * 20_000)[1])["error"]
+    code, answer = ask(service, "POST", "/api/v1/runs", b"x" * 20_000)
+    assert (code, json.loads(answer)["error"]) == (413, "the body has to have less than 20000 bytes")
+    assert "not a request" in json.loads(ask(service, "POST", "/api/v1/runs", b"x" * 19_999)[1])["error"]
     service.begin("one", RunEvents())
     service.began(Control(), "run", "a.py")
     assert ask(service, "POST", "/api/v1/runs/one/stop", b"x" * 10_001)[0] == 413
     assert taken == []
+
+
+@pytest.mark.parametrize(("size", "status"), [(9_999, 400), (10_000, 413), (50_000, 413)])
+def test_a_body_without_a_length_has_the_same_limit(service, size: int, status: int) -> None:
+    service.begin("one", RunEvents())
+    service.began(Control(), "run", "a.py")
+    answer = Client(RunsApp(service, TOKEN)).post(
+        "/api/v1/runs/one/stop",
+        input_stream=io.BytesIO(b"{" * size),
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert answer.status_code == status

@@ -16,6 +16,7 @@ from werkzeug.exceptions import (
     HTTPException,
     InternalServerError,
     NotFound,
+    RequestEntityTooLarge,
     ServiceUnavailable,
     TooManyRequests,
     Unauthorized,
@@ -239,8 +240,12 @@ def body_of(kind: Any) -> Any:
     """Return the request's JSON body as a document. Raises 400 and 415."""
     if request.mimetype != JSON:
         raise UnsupportedMediaType(f"The body has to be {JSON}; send the header Content-Type.")
+    content = request.get_data()
+    # Of a body whose length was not announced, Werkzeug reads so much and no more.
+    if len(content) >= LARGEST_BODY_BYTES:
+        raise RequestEntityTooLarge
     try:
-        return msgspec.convert(_with_integers(msgspec.json.decode(request.get_data())), kind)
+        return msgspec.convert(_with_integers(msgspec.json.decode(content)), kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"The body is wrong: {error}.") from None
 
