@@ -42,6 +42,7 @@ NEEDED = {
     "grafana_token": ("--grafana-token", "abc"),
     "grafana_url": ("--grafana-url", "http://127.0.0.1:5"),
     "csv": ("--csv", "figures"),
+    "serve": ("--serve",),
     "tls_cert": ("--tls-cert", "cert.pem"),
     "tls_key": ("--tls-key", "key.pem"),
 }
