@@ -159,4 +159,4 @@ class LoadDriver:
         is_stage = not self._has_shape or now - self._stage_since_s >= _SHORTEST_STAGE_OF_A_SHAPE_S
         is_first = self._stage is None
         self._stage, self._stage_since_s = step, now
-        return f"Stage {step + 1} begins, at {self.executor.plan_load}" if is_stage and not is_first else None
+        return f"{self.executor.plan_change}, at {self.executor.plan_load}" if is_stage and not is_first else None

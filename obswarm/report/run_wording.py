@@ -11,6 +11,9 @@ _NO_DATA_FROM_S = 0.5
 
 def generator_sentence(saturated: bool, max_cpu_ratio: float | None, max_loop_lag_s: float | None) -> str:
     """Return a sentence on whether the load generator was the bottleneck, with its maxima (None if not finite)."""
+    if not saturated and max_cpu_ratio == 0 and max_loop_lag_s == 0:
+        # The run ended before the first measurement, or another master had made them.
+        return "Whether the load generator was the bottleneck was not measured."
     cpu = "–" if max_cpu_ratio is None else format_percent(max_cpu_ratio, 0)
     maxima = f"(CPU up to {cpu} of a core, event loop lag up to {format_latency(max_loop_lag_s)})"
     if saturated:

@@ -3,7 +3,7 @@
 import msgpack
 import pytest
 
-from obswarm.api import ObswarmError, User, parse_rate_stages, parse_stages
+from obswarm.api import ObswarmError, Stage, User, parse_rate_stages, parse_stages
 from obswarm.engine import (
     ArrivalLoad,
     ClosedExecutor,
@@ -73,6 +73,28 @@ def test_scenarios_run_side_by_side_and_one_after_the_other() -> None:
     assert executor.settled
     assert load(executor, 111.0, 114.5) is None
     assert (executor.end, browse().end) == ("all scenarios have ended", PLAN_END)
+
+
+def test_stages_are_numbered_in_their_scenario_and_its_beginning_and_end_are_named() -> None:
+    executor = ScenarioExecutor(
+        [
+            ScenarioPlan("a", ClosedExecutor(StagesSchedule((Stage(2, 10), Stage(4, 10))), [Visitor])),
+            ScenarioPlan("b", ClosedExecutor(StagesSchedule((Stage(1.5, 10), Stage(2, 10))), [Buyer]), start_s=1.0),
+        ]
+    )
+    executor.start(0.0)
+    seen: list[tuple[int | None, str]] = []
+    for tenth in range(60):
+        if executor.step(tenth / 10) is not None and (executor.plan_step, executor.plan_change) not in seen:
+            seen.append((executor.plan_step, executor.plan_change))
+    assert [change for _, change in seen] == [
+        "Scenario a begins",
+        "Scenario b begins",
+        "Stage 2 of scenario a begins",
+        "Stage 2 of scenario b begins",
+        "Scenario b has ended",
+    ]
+    assert [step for step, _ in seen] == sorted({step for step, _ in seen if step is not None})
 
 
 def test_a_scenario_ends_when_its_iterations_have_ended_and_the_next_one_starts() -> None:

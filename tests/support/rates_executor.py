@@ -14,6 +14,7 @@ class RatesExecutor:
     settled = True
     holding = False
     plan_step = 0
+    plan_change = ""
 
     def __init__(self, rates: Mapping[str, float], users: Mapping[str, int] | None = None) -> None:
         self.rates = dict(rates)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from obswarm.api import ObswarmError, User
 from obswarm.engine.allocation import ClassWeight, allocate, is_weighted, spread, weight_of
 from obswarm.engine.executor.assignment import Assignment
-from obswarm.engine.executor.executor import PLAN_END, ExecutorState, SetLoad
+from obswarm.engine.executor.executor import PLAN_END, ExecutorState, SetLoad, stage_begins
 from obswarm.engine.rate_limiter import RateLimiter, step_towards
 from obswarm.engine.schedule import LoadSchedule, LoadTarget, Ramp, ReplacedLoad
 from obswarm.units import counted, format_names
@@ -82,6 +82,11 @@ class ClosedExecutor:
     def plan_step(self) -> int | None:
         """Number of the current step of the schedule."""
         return None if self.load is None else self.load.step
+
+    @property
+    def plan_change(self) -> str:
+        """As Executor.plan_change."""
+        return stage_begins(self.plan_step)
 
     @property
     def plan_load(self) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from obswarm.engine.executor.assignment import Assignment
 from obswarm.engine.executor.closed import ClosedExecutor
-from obswarm.engine.executor.executor import PLAN_END, ExecutorState
+from obswarm.engine.executor.executor import PLAN_END, ExecutorState, stage_begins
 from obswarm.engine.executor.open import OpenExecutor
 from obswarm.engine.schedule import LoadSchedule
 
@@ -44,6 +44,11 @@ class CombinedExecutor:
         """Sum of the steps of both."""
         steps = [part.plan_step for part in self._parts]
         return None if None in steps else sum(each for each in steps if each is not None)
+
+    @property
+    def plan_change(self) -> str:
+        """As Executor.plan_change."""
+        return stage_begins(self.plan_step)
 
     @property
     def plan_load(self) -> str:

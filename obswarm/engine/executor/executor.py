@@ -40,6 +40,11 @@ class ExecutorState:
 PLAN_END = "the planned time is over"
 
 
+def stage_begins(step: int | None, of: str = "") -> str:
+    """Return the text for the beginning of a stage, whose number `step` counts from 0."""
+    return f"Stage {(step or 0) + 1}{of and f' of {of}'} begins"
+
+
 class Executor(Protocol):
     """Determines the load at each moment: the driver of a run calls `step` repeatedly and applies the returned
     assignment to the generator.
@@ -71,6 +76,10 @@ class Executor(Protocol):
     @property
     def plan_step(self) -> int | None:
         """Number, from 0, of the current part of the plan, e.g. a stage; None before the first `step`."""
+
+    @property
+    def plan_change(self) -> str:
+        """What began or ended with this part of the plan as text, e.g. "Stage 2 begins"."""
 
     @property
     def plan_load(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from obswarm.api import ObswarmError
 from obswarm.engine.executor.assignment import Assignment
-from obswarm.engine.executor.executor import PLAN_END, ExecutorState, SetLoad
+from obswarm.engine.executor.executor import PLAN_END, ExecutorState, SetLoad, stage_begins
 from obswarm.engine.executor.rate_curve import RateOverTime
 from obswarm.engine.schedule import LoadSchedule
 
@@ -80,6 +80,11 @@ class OpenExecutor:
         if self._last is None:
             return None
         return sum(curve.step(self._last - self._started) for curve in self._curves.values())
+
+    @property
+    def plan_change(self) -> str:
+        """As Executor.plan_change."""
+        return stage_begins(self.plan_step)
 
     @property
     def plan_load(self) -> str:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from obswarm.api import ObswarmError
 from obswarm.engine.executor.assignment import Assignment
 from obswarm.engine.executor.closed import ClosedExecutor
-from obswarm.engine.executor.executor import ExecutorState
+from obswarm.engine.executor.executor import ExecutorState, stage_begins
 from obswarm.engine.executor.open import OpenExecutor
 from obswarm.engine.schedule import LoadSchedule
 
@@ -39,6 +39,18 @@ class _Part:
         self.plan = plan
         self.executor = plan.executor
         self.state = ScenarioState.WAITING
+        self.seen: tuple[ScenarioState, int | None] = (ScenarioState.WAITING, None)
+        """State and step of its plan after the last step."""
+
+    def change(self) -> str:
+        """Return what has begun or ended since the last call, as text; empty if nothing has."""
+        before, self.seen = self.seen, (self.state, self.executor.plan_step if self.is_running else None)
+        if self.seen == before:
+            return ""
+        name = self.plan.name
+        if self.state is not before[0]:
+            return f"Scenario {name} {'begins' if self.is_running else 'has ended'}"
+        return stage_begins(self.seen[1], f"scenario {name}")
 
     @property
     def is_running(self) -> bool:
@@ -71,6 +83,7 @@ class ScenarioExecutor:
         self._burst_s: float | None = None
         self._spawn_rate = 1.0
         self._is_scaled = False
+        self._changes: list[str] = []
 
     @property
     def _running(self) -> list[_Part]:
@@ -119,6 +132,11 @@ class ScenarioExecutor:
             return None
         over = sum(part.state is ScenarioState.OVER for part in started)
         return len(started) - 1 + over + sum(part.executor.plan_step or 0 for part in started)
+
+    @property
+    def plan_change(self) -> str:
+        """The scenarios that have begun or ended, and their stages, each with its number in its scenario."""
+        return ", ".join(self._changes)
 
     @property
     def plan_load(self) -> str:
@@ -186,6 +204,7 @@ class ScenarioExecutor:
             has_settled = has_settled or assignment.settled
             if assignment.users:
                 spawn_rate += assignment.spawn_rate
+        self._changes = [change for part in self._parts if (change := part.change())] or self._changes
         if all(part.state is ScenarioState.OVER for part in self._parts):
             return None
         self._spawn_rate = spawn_rate or self._spawn_rate
