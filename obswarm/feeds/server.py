@@ -317,7 +317,7 @@ class FeedServer:
         if self._journal is not None and self:
             self._journal.write(entry)
         self._apply(entry)
-        return f"it had not used {' and '.join(texts)}" if texts else ""
+        return f"as far as it had reported, it had not used {' and '.join(texts)}" if texts else ""
 
     def _free(self, node: str) -> None:
         for quota in self.quotas.values():

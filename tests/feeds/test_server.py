@@ -104,7 +104,7 @@ def test_rows_that_a_dead_process_did_not_use_are_named(tmp_path: Path) -> None:
     assert lost.call()[1] == list(range(10))
     server.note_used("lost", {"f": 4})
     other.call()
-    assert server.gone("lost") == "it had not used rows 5 to 10 of f"
+    assert server.gone("lost") == "as far as it had reported, it had not used rows 5 to 10 of f"
     assert server.use() == {"f": {"rows": 1000, "handed_out": 20, "unused": 16}}
     assert server.summary() == ["Feed f: 20 rows of 1,000 handed out, 16 of them not used."]
     restarted = FeedServer([definition()], tmp_path / "f", "r")
@@ -118,7 +118,7 @@ def test_rows_that_a_dead_process_did_not_use_are_handed_out_again_if_asked_for(
     lost, other = Process("lost", server), Process("other", server)
     lost.call()
     server.note_used("lost", {"f": 4})
-    assert server.gone("lost") == "it had not used rows 5 to 10 of f, which are handed out again"
+    assert server.gone("lost") == "as far as it had reported, it had not used rows 5 to 10 of f, which are handed out again"
     other.server = FeedServer([definition(lost="again")], tmp_path / "f", "r")
     assert [other.call()[1], other.call()[1][0]] == [[4, 5, 6, 7, 8, 9], 10]
 
