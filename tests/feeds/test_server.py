@@ -118,7 +118,10 @@ def test_rows_that_a_dead_process_did_not_use_are_handed_out_again_if_asked_for(
     lost, other = Process("lost", server), Process("other", server)
     lost.call()
     server.note_used("lost", {"f": 4})
-    assert server.gone("lost") == "as far as it had reported, it had not used rows 5 to 10 of f, which are handed out again"
+    assert (
+        server.gone("lost")
+        == "as far as it had reported, it had not used rows 5 to 10 of f, which are handed out again"
+    )
     other.server = FeedServer([definition(lost="again")], tmp_path / "f", "r")
     assert [other.call()[1], other.call()[1][0]] == [[4, 5, 6, 7, 8, 9], 10]
 

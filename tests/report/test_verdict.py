@@ -1,7 +1,7 @@
 """The verdict of a report names what saturated first, if anything did."""
 
 from obswarm.report.page.verdict import verdict
-from obswarm.report.wording import generator_sentence
+from obswarm.report.run_wording import generator_sentence
 from tests.support import incidents
 from tests.support.incidents import Incident
 
