@@ -44,7 +44,8 @@ def test_the_statement_whose_time_rose_is_named_with_the_endpoint_that_goes_with
 def test_statements_are_no_suspects_by_themselves() -> None:
     record = Incident(database_lock).record()
     plain, with_them = explain(record), explain(with_statements(record))
-    assert with_them.suspects == plain.suspects
+    # As texts, since a value of a finding may be NaN, which dataclasses of Python 3.13 do not take to be equal.
+    assert repr(with_them.suspects) == repr(plain.suspects)
 
 
 def test_a_run_that_did_not_break_has_none() -> None:
