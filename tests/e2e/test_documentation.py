@@ -468,7 +468,7 @@ def test_the_numbers_of_the_documented_incident_are_consistent() -> None:
 
 
 def test_the_documented_explanation_is_that_of_the_simulated_lock() -> None:
-    line = snippet("docs/explain.md", "waiting for row locks rose").text.strip()
+    line = snippet("docs/explain.md", "row lock waits rose").text.strip()
     numbers = re.compile(r"\d+")
     assert numbers.sub("N", headline(explain(Incident(database_lock).record()))) == numbers.sub("N", line)
 
