@@ -31,7 +31,9 @@ def config_of(config: RunConfig, request: Start) -> RunConfig:
         values |= {"users": None, "spawn_rate": None, "stages": None, "arrival_rate": None}
         values |= {"users": request.users or config.load.users, "spawn_rate": request.spawn_rate} if kinds[0] else {}
         values |= {"stages": _stages(request.stages)} if request.stages else {}
-        values |= {"arrival_rate": _rate(request.arrival_rate)} if request.arrival_rate else {}
+        values |= (
+            {"arrival_rate": _rate(request.arrival_rate, config.load.arrival_rate)} if request.arrival_rate else {}
+        )
         if kinds[0] and request.spawn_rate is None:
             values["spawn_rate"] = config.load.spawn_rate
     if request.run_time is not None:
@@ -147,12 +149,18 @@ def _stages(text: str | None) -> tuple[tuple[float, int], ...]:
     return tuple((stage.duration_s, stage.users) for stage in stages)
 
 
-def _rate(text: str | None) -> str:
-    if "/" not in (text or ""):
-        # The name of a file on the command line; files of the server are not read for its clients.
-        raise ObswarmError(f"arrival_rate is {text!r}; write it like 200/s, or 30s:50/s,2m:400/s.")
+def _rate(text: str, of_server: str | None) -> str:
+    if text == of_server:
+        # The page's form has the value of the command line, which may be a query.
+        return text
+    if "/" not in text or text.strip().startswith("promql("):
+        # The name of a file, or a query: neither files of the server nor its Prometheus are read for its clients.
+        raise ObswarmError(
+            f"arrival_rate is {text!r}; write it like 200/s, or 30s:50/s,2m:400/s. A curve of a file or a Prometheus is"
+            " given as --arrival-rate when the server is started, and used for runs without a load of their own."
+        )
     try:
-        return format_rate_stages(parse_rate_stages(text or ""))
+        return format_rate_stages(parse_rate_stages(text))
     except ValueError as error:
         raise ObswarmError(f"arrival_rate: {error}.") from None
 

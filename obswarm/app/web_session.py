@@ -54,7 +54,7 @@ class WebSession:
         self._loaded = load_test(config)
         self._originals = OriginalClasses(self._loaded.loadtest.user_classes)
         # The host may be given on the page.
-        plan = build_plan(config, is_made_here=False, loaded=self._loaded)
+        plan = build_plan(with_queried_rate(config), is_made_here=False, loaded=self._loaded)
         self._environment = plan.environment
         self._replanning = Replanning(config, plan)
         self.page.know(plan, config)

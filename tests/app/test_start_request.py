@@ -1,4 +1,5 @@
-"""A run that the page starts in another process: the same options, as arguments of a command line."""
+"""A run that a client of the server asks for: its rate of iterations, and the same options in another process, as arguments
+of a command line."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ import pytest
 
 from obswarm.api import ObswarmError, events, parse_custom
 from obswarm.app.planning import LoadedTest, load_test
-from obswarm.app.start_request import loaded_for, loaded_with_arguments
+from obswarm.app.start_request import config_of, loaded_for, loaded_with_arguments
 from obswarm.config import RunConfig
 from obswarm.web.rest.requests import Start
 
@@ -30,6 +31,9 @@ class Visitor(User):
 
 class demo(Visitor): pass
 """
+
+
+QUERY = "promql(sum(rate(a[1m]))[1h:15s])"
 
 
 @pytest.fixture
@@ -73,3 +77,16 @@ def test_options_that_the_load_test_does_not_have_are_refused(file: Path) -> Non
     for request in (Start(options={"speed": 1}), Start(user_classes=["Nobody"]), Start(options={"deep": "yes"})):
         with pytest.raises(ObswarmError):
             loaded_with_arguments(loaded, request, [], {})
+
+
+@pytest.mark.parametrize("text", ["day.csv*2", QUERY, "promql(a/b)", "fast"])
+def test_no_client_has_the_server_read_a_file_or_ask_its_prometheus(text: str) -> None:
+    with pytest.raises(ObswarmError, match=r"write it like 200/s, .* A curve of a file or a Prometheus is given as"):
+        config_of(RunConfig(), Start(arrival_rate=text))
+
+
+def test_the_query_of_the_command_line_is_kept_also_if_the_form_sends_it() -> None:
+    config = RunConfig().replaced({"arrival_rate": QUERY})
+    assert config_of(config, Start()).load.arrival_rate == QUERY
+    assert config_of(config, Start(arrival_rate=QUERY)).load.arrival_rate == QUERY
+    assert config_of(config, Start(arrival_rate="5/s")).load.arrival_rate == "5/s"
