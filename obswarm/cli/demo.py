@@ -183,7 +183,8 @@ def _explanation(recording: Recording, result: RunResult) -> Explanation | None:
     try:
         with Store(recording.path) as store:
             return explain_run(read_run(store, store.find(result.run_id)))
-    except ObswarmError:
+    except Exception:
+        # A fault of the explanation takes nothing else with it; the run has warned of it.
         return None
 
 

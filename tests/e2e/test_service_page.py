@@ -41,7 +41,7 @@ def ask(service: Service, path: str, body: Any = None, **headers: str) -> tuple[
 def test_a_pipeline_starts_a_run_and_finds_it_stored(tmp_path: Path, target: CountingServer) -> None:
     (tmp_path / "loadtest.py").write_text(LOADTEST)
     token = {"Authorization": f"Bearer {TOKEN}"}
-    with Service(tmp_path, "loadtest.py", "-H", target.url, workers=(1,)) as service:
+    with Service(tmp_path, "loadtest.py", "-H", target.url, "--store", "runs", workers=(1,)) as service:
         assert ask(service, "/api/v1/status")[0] == 401
         assert ask(service, "/api/v1/start", {})[0] == 401
         assert ask(service, "/api/v1/status", Origin="http://evil.example", **token)[0] == 403
@@ -57,8 +57,9 @@ def test_a_pipeline_starts_a_run_and_finds_it_stored(tmp_path: Path, target: Cou
         assert (status, list(started)) == (201, ["run_id"]), started
         run = f"/api/v1/runs/{started['run_id']}"
         wait_until(lambda: ask(service, f"{run}/result", **token)[0] == 200, service.log)
+        # Its client adds the tag when it has stored the run.
+        wait_until(lambda: ask(service, run, **token)[1]["tags"] == ["nightly"], service.log)
         stored = ask(service, run, **token)[1]
-        assert stored["tags"] == ["nightly"]
         assert stored["requests"] == target.total() > 0
         service.wait_for_workers()
         ended = ask(service, "/api/v1/status", **token)[1]

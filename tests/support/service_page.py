@@ -18,7 +18,7 @@ from tests.support.service import TOKEN, Service, child_of
 
 def main(folder: Path, target: str) -> None:
     expect.set_options(timeout=TIMEOUT_MS)
-    options = ("loadtest.py", "-H", target, "--hold-when", "users > 5")
+    options = ("loadtest.py", "-H", target, "--hold-when", "users > 5", "--store", "runs")
     # Of two workers, one is killed.
     with sync_playwright() as playwright, Service(folder, *options, workers=(1, 1)) as service:
         # As root, which CI often is, Chromium has no sandbox.

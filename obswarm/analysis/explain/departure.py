@@ -227,7 +227,7 @@ class Reference:
         """Return the strongest correlation with the latency, and the seconds by which the series is earlier then."""
         size = self._points
         one, other = ranks(_means(rest, size)), self._latency
-        most = round(_MAX_LAG_S / self.timeline.step_s / size)
+        most = min(round(_MAX_LAG_S / self.timeline.step_s / size), len(one) - 1)
         best = 0.0, 0
         for lag in sorted(range(-most, most + 1), key=abs):
             early, late = (one[: len(one) - lag], other[lag:]) if lag >= 0 else (one[-lag:], other[:lag])

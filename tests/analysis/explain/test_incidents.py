@@ -174,6 +174,14 @@ def test_a_run_that_is_too_short_is_not_explained() -> None:
     assert to_json(explanation_document(found))
 
 
+@pytest.mark.parametrize("seconds", range(12, 32))
+def test_runs_that_break_soon_are_explained_however_short_they_are(seconds: int) -> None:
+    """Also those that are shorter than the time by which a series may be earlier than the latency."""
+    broken_s = max(9, seconds // 2)
+    found = explain(Incident(lambda at: incidents.database_lock(at - broken_s + 60), seconds=seconds).record())
+    assert found.symptoms, headline(found)
+
+
 def test_a_run_without_an_interval_is_not_explained() -> None:
     record = replace(run_of(incidents.healthy), intervals=())
     assert explain(record).too_short

@@ -59,7 +59,7 @@ def test_users_are_given_out_by_measured_capacity_and_half_a_cpu_counts_half(tmp
 
 @pytest.mark.alone
 def test_with_equal_shares_the_slow_worker_saturates_and_the_run_is_marked(tmp_path: Path) -> None:
-    _, result, _ = shares(tmp_path, "equal", 0.008)
+    _, result, _ = shares(tmp_path, "equal", 0.01)
     assert result["generator"]["saturated"] is True
     capacities = sorted(result["workers"], key=lambda worker: worker["capacity"])
     assert [worker["saturated"] for worker in capacities] == [True, False]
