@@ -9,7 +9,7 @@ from obswarm import __version__, defaults
 from obswarm.analysis import Knee, LoadPoint, find_knee
 from obswarm.analysis.explain import Explanation, headline, sections
 from obswarm.analysis.explain import explain as explain_run
-from obswarm.api import Environment, ObswarmError, Stage, events
+from obswarm.api import Environment, Stage, events
 from obswarm.app import exit_codes
 from obswarm.app.build import build_local_run
 from obswarm.app.exit_status import is_incomplete
