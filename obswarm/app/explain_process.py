@@ -1,20 +1,13 @@
 """The process of `Explainer`: reads a question from standard input, and writes the explanation of a stored run to
 standard output, both as JSON."""
 
-import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from obswarm.analysis.explain import explain, first_suspect, headline
-from obswarm.errors import ObswarmError
-from obswarm.json_text import to_json
+from obswarm.app.question_process import answer_question
 from obswarm.store import Store, read_run
-from obswarm.streams import echo_lines
 from obswarm.targets import KINDS, kind_of_table
-
-_NICENESS = 10
 
 
 def answer(question: dict[str, Any]) -> dict[str, str]:
@@ -25,16 +18,5 @@ def answer(question: dict[str, Any]) -> dict[str, str]:
     return {"sentence": headline(found) if found.has_broken else "", "suspect": first_suspect(found)}
 
 
-def main() -> None:
-    question = json.loads(sys.stdin.buffer.read())
-    if question["yields"]:
-        os.nice(_NICENESS)
-    try:
-        found = answer(question)
-    except ObswarmError as error:
-        found = {"error": str(error)}
-    echo_lines(to_json(found))
-
-
 if __name__ == "__main__":
-    main()
+    answer_question(answer)

@@ -1,26 +1,20 @@
 """The process of `StoredRunsReader`: reads a question about stored runs from standard input, and writes the answer to
 standard output, both as JSON."""
 
-import json
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from obswarm.analysis.explain import explain, headline, sections
+from obswarm.app.question_process import answer_question
 from obswarm.engine import RunResult, StopReason
 from obswarm.errors import ObswarmError
-from obswarm.json_text import to_json
 from obswarm.record import Interval, RunRecord, RunState, Snapshot, StopKind
 from obswarm.report import CsvFiles, compare_runs, comparison_document, run_page
 from obswarm.stats import EndpointKey, EndpointStats, ErrorKinds, total_of
 from obswarm.store import Store, read_run
-from obswarm.streams import echo_lines
 from obswarm.targets import KINDS, kind_of_table
 from obswarm.temporary import TemporaryFolder
-
-_NICENESS = 10
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
@@ -121,15 +115,5 @@ def _result_of(record: RunRecord, final: Snapshot) -> RunResult:
     )
 
 
-def main() -> None:
-    question = json.loads(sys.stdin.buffer.read())
-    os.nice(_NICENESS)
-    try:
-        found = answer(question)
-    except ObswarmError as error:
-        found = {"error": str(error)}
-    echo_lines(to_json(found))
-
-
 if __name__ == "__main__":
-    main()
+    answer_question(answer)

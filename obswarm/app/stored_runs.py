@@ -132,7 +132,7 @@ class StoredRunsReader:
     def _ask(self, what: str, *runs: str) -> Mapping[str, Any]:
         """Have a process do the work: the users of this process must not wait for it."""
         assert self._folder is not None
-        question = {"store": str(self._folder / FILE), "what": what, "runs": runs, "kinds": self._kinds}
+        question = {"store": str(self._folder / FILE), "what": what, "runs": runs, "kinds": self._kinds, "yields": True}
         with self._one_at_a_time:
             try:
                 return ask_process(COMMAND, question, _LONGEST_S)

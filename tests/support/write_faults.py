@@ -81,7 +81,7 @@ NEVER_IN_A_RUN = {
 TESTED_ELSEWHERE = {
     "app/build.py:recover_run": "tests/cluster/test_journal.py, tests/e2e/test_fleet_recovery.py: before a run",
     "app/explaining.py": "tests/app/test_explaining.py: whatever happens to its process is a reason",
-    "app/explain_process.py": "the same",
+    "app/question_process.py": "the same",
     "app/stored_process.py": "tests/integration/test_page.py: a process of its own, whose failure is a response",
     "app/locust_pages.py": "a text in memory",
     "app/service.py": "tests/e2e/test_service.py: the files of an order",
